@@ -1,0 +1,1 @@
+"""Rules: one file judges one illness from an inventory and the facts."""

@@ -1,0 +1,1 @@
+"""The nouns: frozen values that travel along the path; no I/O."""

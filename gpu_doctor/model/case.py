@@ -1,0 +1,65 @@
+"""One target's whole story, and a report of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gpu_doctor.model.finding import SEVERITIES, STAGES, CheckRun, Finding, Rule, Severity
+from gpu_doctor.model.inventory import Inventory
+
+Verdict = Literal["healthy", "sick", "undetermined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Join a target's inventory with what the rules said of it; `rules` are the rules that ran."""
+
+    inventory: Inventory
+    runs: tuple[CheckRun, ...]
+    rules: tuple[Rule, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return `sick` with an error, `undetermined` where no rule could judge, else `healthy`."""
+        if any(finding.severity == "error" for finding in self.findings):
+            return "sick"
+        if not any(run.status in ("passed", "failed") for run in self.runs):
+            return "undetermined"
+        return "healthy"
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return all findings, the primary cause first: worst severity, then the earliest stage."""
+        stages = {rule.id: STAGES.index(rule.stage) for rule in self.rules}
+
+        def rank(finding: Finding) -> tuple[bool, int, int, str, str]:
+            return (
+                finding.consequence_of is not None,
+                SEVERITIES.index(finding.severity),
+                stages.get(finding.rule, len(STAGES)),
+                finding.rule,
+                finding.subject,
+            )
+
+        return tuple(sorted((f for run in self.runs for f in run.findings), key=rank))
+
+    def consequences(self, primary: Finding) -> tuple[Finding, ...]:
+        """Return the findings that this one explains."""
+        return tuple(f for f in self.findings if f.consequence_of == primary.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Hold the cases of one run, the doctor's version, and the date of its facts."""
+
+    cases: tuple[Case, ...]
+    doctor: str
+    facts: str
+
+    def fails(self, threshold: Severity | Literal["never"]) -> bool:
+        """Tell whether any finding is at or above the threshold."""
+        if threshold == "never":
+            return False
+        limit = SEVERITIES.index(threshold)
+        return any(SEVERITIES.index(f.severity) <= limit for case in self.cases for f in case.findings)

@@ -1,0 +1,82 @@
+"""GPUs, drivers and the machine around the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.version import Version
+
+from gpu_doctor.model.unknown import Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """Describe one GPU: marketing name, compute capability (major, minor), memory in bytes."""
+
+    name: str
+    capability: tuple[int, int]
+    memory_bytes: int | None
+    where: str
+    assumed: bool = False
+
+    @property
+    def sm(self) -> str:
+        """Return the architecture in NVIDIA's spelling, such as `sm_89`."""
+        return f"sm_{self.capability[0]}{self.capability[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Describe the NVIDIA driver: its version and the newest CUDA it supports (`driver_cuda`)."""
+
+    version: Version
+    driver_cuda: Version | Unknown
+    where: str
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DriverLibrary:
+    """Describe one user-space driver library (libcuda.so.1, libnvidia-ml.so.1) that ld.so would load."""
+
+    path: str
+    real: str
+    version: str | None
+    kind: Literal["driver", "stub", "compat", "wsl"]
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Hold one environment variable that changes how GPU software behaves, secrets removed."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Describe the machine and container around the environment; sizes are bytes."""
+
+    system: str
+    machine: str
+    kernel: str
+    glibc: Version | Unknown
+    container: str | None
+    wsl: bool
+    libcuda: DriverLibrary | None
+    libnvidia_ml: DriverLibrary | None
+    devices: tuple[str, ...]
+    pci_gpus: tuple[str, ...] | Unknown
+    kernel_module: Version | Unknown | None
+    memory_bytes: int | Unknown
+    cgroup_limit_bytes: int | Unknown | None
+    shm_bytes: int | Unknown
+    cpu_count: int
+    fabric_manager: str | Unknown | None
+    variables: tuple[Variable, ...]
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of an environment variable, or None where it is not set."""
+        return next((v.value for v in self.variables if v.name == name), None)

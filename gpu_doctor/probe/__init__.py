@@ -1,0 +1,1 @@
+"""Run code, only in children that may die."""

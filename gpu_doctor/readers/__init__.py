@@ -1,0 +1,1 @@
+"""Read the files of a target; run none of its code."""
