@@ -1,0 +1,202 @@
+"""Recipes of real environments, as data: what to install, in which order, and what to spoil afterwards.
+
+A step is an `Install`, an `Uninstall`, or a function that changes files, called with the environment's site-packages.
+Functions never write into a file that is there: uv links one file into many environments, so they put a new file in
+its place. Every sick recipe has a healthy twin that differs in as little as possible; `tests/labs/test_recipes.py`
+holds that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CUDNN_PARTS = ("graph", "ops", "cnn", "adv", "heuristic", "engines_precompiled", "engines_runtime_compiled")
+
+
+@dataclass(frozen=True)
+class Install:
+    """Install requirements with uv; `into` is a folder below the environment that Python does not search."""
+
+    requirements: tuple[str, ...]
+    into: str = ""
+
+
+@dataclass(frozen=True)
+class Uninstall:
+    """Remove distributions with uv."""
+
+    names: tuple[str, ...]
+
+
+Step = Install | Uninstall | Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Describe one environment and how to judge it.
+
+    `arguments` are more arguments for `gpu-doctor check`; `variables` are set for it, with `{prefix}` for the
+    environment's folder. `twin_of` names the sick recipes that this healthy one answers.
+    """
+
+    steps: tuple[Step, ...]
+    arguments: tuple[str, ...] = ()
+    variables: Mapping[str, str] | None = None
+    twin_of: tuple[str, ...] = ()
+
+    def environment(self, prefix: Path) -> dict[str, str]:
+        """Return the environment variables to set when judging the environment built at this prefix."""
+        return {name: value.format(prefix=prefix) for name, value in (self.variables or {}).items()}
+
+    def key(self) -> str:
+        """Return a folder name that changes with the steps and is shared by recipes with the same steps."""
+        text = repr([inspect.getsource(step) if inspect.isfunction(step) else step for step in self.steps])
+        return f"{self._slug()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    def _slug(self) -> str:
+        first = self.steps[0]
+        assert isinstance(first, Install), "a recipe begins with an installation"
+        return first.requirements[0].replace("==", "-")
+
+
+def install(*requirements: str, into: str = "") -> Install:
+    return Install(requirements, into)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a new file in the place of one that other environments may share."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    shutil.copymode(path, new)
+    new.replace(path)
+
+
+def bundled_cudnn(site: Path) -> Path:
+    """Return the cuDNN loader library that ctranslate2 up to 4.6.2 bundles."""
+    return next((site / "ctranslate2.libs").glob("libcudnn-*.so.9*"))
+
+
+def follow_folk_advice(site: Path) -> None:
+    """Apply the widely copied remedy for ctranslate2's cuDNN, which does not heal."""
+    loader = bundled_cudnn(site)
+    loader.rename(loader.with_name(loader.name + ".ORIGINAL"))
+    loader.symlink_to("../nvidia/cudnn/lib/libcudnn.so.9")
+
+
+def link_every_cudnn_part(site: Path) -> None:
+    """Apply the remedy that heals: every part of cuDNN beside the loader that looks for it there."""
+    for part in CUDNN_PARTS:
+        name = f"libcudnn_{part}.so.9"
+        (site / "ctranslate2.libs" / name).symlink_to(f"../nvidia/cudnn/lib/{name}")
+
+
+def truncate_cudnn_ops(site: Path) -> None:
+    """Cut a library in half, as a full disk or a broken download does."""
+    library = site / "nvidia/cudnn/lib/libcudnn_ops.so.9"
+    content = library.read_bytes()
+    replace(library, content[: len(content) // 2])
+
+
+TORCH_26 = install("torch==2.6.0")
+TORCH_28 = install("torch==2.8.0")
+TORCH_212 = install("torch==2.12.0")
+CUDNN_9_10 = install("nvidia-cudnn-cu12==9.10.2.21")
+WHISPER = install("torch==2.8.0", "ctranslate2==4.6.1", "faster-whisper==1.2.1", "onnxruntime-gpu==1.20.2")
+ORT_CPU = install("onnxruntime==1.20.1")
+ORT_GPU = install("onnxruntime-gpu==1.20.2")
+CURRENT_DRIVER = ("--driver", "580.95.05")
+
+SICK = {
+    "whisperx-cudnn": Recipe((WHISPER, ORT_CPU)),
+    "whisperx-ort": Recipe((WHISPER, ORT_CPU)),
+    "ort-clash": Recipe((ORT_GPU, ORT_CPU)),
+    "gutted-onnxruntime": Recipe((ORT_GPU, ORT_CPU, Uninstall(("onnxruntime",)))),
+    "folk-fixed": Recipe((install("ctranslate2==4.6.1", "nvidia-cudnn-cu12==9.10.2.21"), follow_folk_advice)),
+    "torch26-5090": Recipe((TORCH_26,), ("--gpu", "RTX 5090", *CURRENT_DRIVER)),
+    "torch212-t4": Recipe((TORCH_212,), ("--gpu", "Tesla T4", *CURRENT_DRIVER)),
+    "torch-driver525": Recipe((TORCH_212,), ("--gpu", "sm_89", "--driver", "525.60.13")),
+    "cuda13-ct2": Recipe((install("torch==2.12.0", "ctranslate2==4.8.5"),)),
+    "nvjitlink": Recipe((TORCH_28, install("nvidia-nvjitlink-cu12==12.4.127"))),
+    "shadowed-cudnn": Recipe(
+        (TORCH_28, install("nvidia-cudnn-cu12==9.1.0.70", into="older")),
+        variables={"LD_LIBRARY_PATH": "{prefix}/older/nvidia/cudnn/lib"},
+    ),
+    "cudnn-overwritten": Recipe((CUDNN_9_10, install("nvidia-cudnn-cu13==9.12.0.46"))),
+    "truncated": Recipe((CUDNN_9_10, truncate_cudnn_ops)),
+}
+
+HEALTHY = {
+    "healthy-whisper": Recipe(
+        (install("torch==2.8.0", "ctranslate2==4.8.5", "onnxruntime-gpu==1.22.0", "numpy==2.2.6"),),
+        ("--gpu", "RTX 4090", *CURRENT_DRIVER),
+        twin_of=("whisperx-cudnn", "whisperx-ort"),
+    ),
+    "ct2-links": Recipe(
+        (install("torch==2.8.0", "ctranslate2==4.6.1", "numpy==2.2.6"), link_every_cudnn_part),
+        ("--gpu", "RTX 4090", *CURRENT_DRIVER),
+        twin_of=("whisperx-cudnn", "folk-fixed"),
+    ),
+    "ort-gpu-alone": Recipe(
+        (ORT_GPU, ORT_CPU, Uninstall(("onnxruntime", "onnxruntime-gpu")), ORT_GPU),
+        twin_of=("whisperx-ort", "ort-clash", "gutted-onnxruntime"),
+    ),
+    "torch28-5090": Recipe((TORCH_28,), ("--gpu", "RTX 5090", *CURRENT_DRIVER), twin_of=("torch26-5090",)),
+    "torch28-t4": Recipe((TORCH_28,), ("--gpu", "Tesla T4", *CURRENT_DRIVER), twin_of=("torch212-t4",)),
+    "torch28-driver525": Recipe(
+        (TORCH_28,), ("--gpu", "sm_89", "--driver", "525.60.13"), twin_of=("torch-driver525", "nvjitlink")
+    ),
+    "cuda12-ct2": Recipe(
+        (install("torch==2.8.0", "ctranslate2==4.8.5"),),
+        ("--gpu", "RTX 4090", *CURRENT_DRIVER),
+        twin_of=("cuda13-ct2",),
+    ),
+    "ok-4090": Recipe(
+        (install("torch==2.8.0", "numpy==2.2.6"),),
+        ("--gpu", "RTX 4090", *CURRENT_DRIVER),
+        twin_of=("shadowed-cudnn", "nvjitlink"),
+    ),
+    "ok-h100": Recipe(
+        (install("torch==2.12.0", "numpy==2.2.6"),),
+        ("--gpu", "H100", *CURRENT_DRIVER),
+        twin_of=("torch212-t4", "torch-driver525"),
+    ),
+    "cudnn-alone": Recipe((CUDNN_9_10,), twin_of=("cudnn-overwritten", "truncated")),
+}
+
+# Not judged: what the readers are measured on, and what they are measured against.
+MATERIAL = {
+    "torch-2.8": Recipe((TORCH_28,)),
+    "gpu-code": Recipe(
+        (
+            install(
+                "torch==2.8.0",
+                "torchvision==0.23.0",
+                "torchaudio==2.8.0",
+                "ctranslate2==4.6.1",
+                "onnxruntime-gpu==1.20.2",
+                "bitsandbytes==0.50.2",
+            ),
+        )
+    ),
+    "gpu-code-13": Recipe((install("torch==2.12.0", "ctranslate2==4.8.5"),)),
+    "speed": Recipe(
+        (
+            install(
+                "torch==2.8.0",
+                "torchaudio==2.8.0",
+                "ctranslate2==4.6.1",
+                "onnxruntime-gpu==1.20.2",
+                "faster-whisper==1.2.1",
+                "numpy==2.2.6",
+            ),
+        )
+    ),
+    "tools": Recipe((install("nvidia-cuda-cuobjdump==13.5.37"),)),
+}
+
+RECIPES = {**SICK, **HEALTHY, **MATERIAL}
