@@ -21,10 +21,11 @@ class Case:
 
     @property
     def verdict(self) -> Verdict:
-        """Return `sick` with an error, `undetermined` where no rule could judge, else `healthy`."""
+        """Return `sick` with an error, `undetermined` where a rule crashed or none could judge, else `healthy`."""
         if any(finding.severity == "error" for finding in self.findings):
             return "sick"
-        if not any(run.status in ("passed", "failed") for run in self.runs):
+        statuses = {run.status for run in self.runs}
+        if "crashed" in statuses or not statuses & {"passed", "failed"}:
             return "undetermined"
         return "healthy"
 

@@ -35,6 +35,11 @@ class Driver:
     where: str
     assumed: bool = False
 
+    @property
+    def label(self) -> str:
+        """Return the version as NVIDIA writes it, such as `580.95.05`; Version itself drops the zero."""
+        return ".".join(f"{part:02d}" if place == 2 else str(part) for place, part in enumerate(self.version.release))
+
 
 @dataclass(frozen=True, slots=True)
 class DriverLibrary:

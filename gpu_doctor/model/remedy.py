@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Literal
@@ -95,3 +96,8 @@ def _install_line(step: InstallPackages) -> str:
 
 def _python_option(tool: tuple[str, ...], python: str) -> tuple[str, ...]:
     return ("--python", python) if tool[:2] == ("uv", "pip") else ()
+
+
+def verb(step: Step) -> str:
+    """Return what a step does, in the spelling of the JSON documents, such as `install-packages`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(step).__name__).lower()

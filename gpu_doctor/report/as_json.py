@@ -1,0 +1,130 @@
+"""The report as JSON, `gpu-doctor/report/1`; its schema is docs/schema/report-1.json.
+
+Shaped by hand: this is a promise to other programs, and it must not move when a noun grows a field.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from gpu_doctor.model.case import Case, Report
+from gpu_doctor.model.finding import CheckRun, Finding
+from gpu_doctor.model.hardware import Driver, Gpu
+from gpu_doctor.model.inventory import Interpreter, Inventory
+from gpu_doctor.model.remedy import Remedy, Step, command, verb
+from gpu_doctor.model.unknown import Unknown
+
+SCHEMA = "gpu-doctor/report/1"
+
+
+def render(report: Report, *, static: bool = True) -> str:
+    """Return the report as an indented JSON document, ASCII only so that no terminal can be steered by it."""
+    return json.dumps(shape(report, static=static), indent=2) + "\n"
+
+
+def shape(report: Report, *, static: bool = True) -> dict[str, Any]:
+    """Return the report as JSON-compatible values; `static` says that only files were read."""
+    return {
+        "schema": SCHEMA,
+        "doctor": {"version": report.doctor, "facts": report.facts, "static": static},
+        "cases": [_case(case) for case in report.cases],
+    }
+
+
+def _case(case: Case) -> dict[str, Any]:
+    primary = next(iter(case.findings), None)
+    return {
+        "target": _target(case.inventory),
+        "verdict": case.verdict,
+        "primary": primary.fingerprint if primary else None,
+        "observations": [{"where": seen.where, "what": seen.what} for seen in case.inventory.observations],
+        "runs": [_run(run) for run in case.runs],
+    }
+
+
+def _target(inventory: Inventory) -> dict[str, Any]:
+    target = inventory.target
+    gpus = inventory.gpus
+    return {
+        "python": target.python,
+        "prefix": target.prefix,
+        "chosen_by": target.chosen_by,
+        "assumes_hardware": target.assumes_hardware,
+        "interpreter": _interpreter(inventory.interpreter),
+        "gpus": _unknown(gpus) if isinstance(gpus, Unknown) else [_gpu(gpu) for gpu in gpus],
+        "driver": _driver(inventory.driver),
+    }
+
+
+def _interpreter(python: Interpreter) -> dict[str, Any]:
+    return {
+        "executable": python.executable,
+        "prefix": python.prefix,
+        "version": _unknown(python.version) if isinstance(python.version, Unknown) else str(python.version),
+        "manager": python.manager,
+        "externally_managed": python.externally_managed,
+        "search_path": [{"path": e.path, "kind": e.kind, "where": e.where} for e in python.search_path],
+        "notes": list(python.notes),
+    }
+
+
+def _gpu(gpu: Gpu) -> dict[str, Any]:
+    return {
+        "name": gpu.name,
+        "sm": gpu.sm,
+        "memory_bytes": gpu.memory_bytes,
+        "where": gpu.where,
+        "assumed": gpu.assumed,
+    }
+
+
+def _driver(driver: Driver | Unknown | None) -> dict[str, Any] | None:
+    if driver is None:
+        return None
+    if isinstance(driver, Unknown):
+        return _unknown(driver)
+    newest = driver.driver_cuda
+    return {
+        "version": str(driver.version),
+        "driver_cuda": _unknown(newest) if isinstance(newest, Unknown) else str(newest),
+        "where": driver.where,
+        "assumed": driver.assumed,
+    }
+
+
+def _run(run: CheckRun) -> dict[str, Any]:
+    return {
+        "rule": run.rule,
+        "status": run.status,
+        "note": run.note,
+        "findings": [_finding(finding) for finding in run.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "subject": finding.subject,
+        "message": finding.message,
+        "evidence": [{"what": e.what, "value": e.value, "where": e.where} for e in finding.evidence],
+        "remedy": None if finding.remedy is None else _remedy(finding.remedy),
+        "consequence_of": finding.consequence_of,
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _remedy(remedy: Remedy) -> dict[str, Any]:
+    return {"summary": remedy.summary, "safety": remedy.safety, "steps": [_step(step) for step in remedy.steps]}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    values = {field.name: getattr(step, field.name) for field in fields(step)}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {**plain, "do": verb(step), "command": command(step)}
+
+
+def _unknown(value: Unknown) -> dict[str, Any]:
+    return {"unknown": value.reason}

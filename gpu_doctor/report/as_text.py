@@ -1,0 +1,135 @@
+"""The face of `check`: verdict and primary cause first, then evidence, then the one command that heals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpu_doctor.model.case import Case, Report
+from gpu_doctor.model.finding import Finding
+from gpu_doctor.model.remedy import Remedy, command
+from gpu_doctor.report.heading import hardware, write_heading
+from gpu_doctor.report.paper import Look, Paper
+
+_SAFETY = {
+    "safe": "safe: changes no package, can be undone",
+    "ask": "changes packages",
+    "manual": "by hand",
+}
+_SEVERITY = {"error": ("ERROR", "bold red"), "warning": ("WARNING", "bold yellow"), "note": ("NOTE", "bold blue")}
+_EVIDENCE = 8
+_OBSERVATIONS = 3
+FILES_ONLY = "files only: this version has no live probes yet"
+
+
+def render(report: Report, look: Look, *, static: bool = True) -> str:
+    """Return the report as text; without `static` it says that nothing was asked of the running interpreter."""
+    paper = Paper(look)
+    for number, case in enumerate(report.cases):
+        if number:
+            paper.blank()
+        _write_case(paper, case, "" if static else FILES_ONLY)
+    return paper.text()
+
+
+def _write_case(paper: Paper, case: Case, remark: str) -> None:
+    write_heading(paper, case.inventory)
+    primaries = [finding for finding in case.findings if finding.consequence_of is None]
+    if case.verdict == "healthy":
+        _write_health(paper, case, primaries, remark)
+    elif case.verdict == "undetermined":
+        paper.prose(_why_undetermined(case), label=("UNDETERMINED", "bold yellow"))
+    for number, finding in enumerate(primaries):
+        if number == 0 and case.verdict == "sick":
+            paper.verbatim(f"judged for {hardware(case.inventory)}", "dim", indent=2)
+        paper.blank()
+        first = number == 0 and case.verdict == "sick"
+        _write_finding(paper, finding, case.consequences(finding), ("SICK", "bold red") if first else None)
+    if primaries:
+        paper.blank()
+    _write_crashes(paper, case)
+    _write_quiet_end(paper, case, remark)
+
+
+def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark: str) -> None:
+    passed = sum(run.status == "passed" for run in case.runs)
+    words = f"{_count(passed, 'rule')} passed for {hardware(case.inventory)}"
+    if findings:
+        words += f"; {_tally(findings)}"
+    elif remark:
+        words += f" ({remark})"
+    paper.prose(words + ".", label=("HEALTHY", "bold green"))
+
+
+def _why_undetermined(case: Case) -> str:
+    judged = sum(run.status in ("passed", "failed") for run in case.runs)
+    return f"Only {_count(judged, 'rule')} could judge." if judged else "No rule could judge this environment."
+
+
+def _write_finding(paper: Paper, finding: Finding, effects: Sequence[Finding], label: tuple[str, str] | None) -> None:
+    paper.prose((finding.message, "bold"), label=label or _SEVERITY[finding.severity])
+    paper.prose((f"{finding.rule} · {finding.subject}", "dim"), indent=2)
+    if finding.evidence:
+        paper.blank()
+        _write_evidence(paper, finding)
+    if finding.remedy is not None:
+        paper.blank()
+        _write_remedy(paper, finding.remedy)
+    if effects:
+        paper.blank()
+        paper.verbatim("Explained by this", indent=2)
+        for effect in effects:
+            paper.prose(f"{effect.subject}: {effect.message} ", (f"[{effect.rule}]", "dim"), indent=4)
+
+
+def _write_evidence(paper: Paper, finding: Finding) -> None:
+    paper.verbatim("Evidence", indent=2)
+    for item in finding.evidence[:_EVIDENCE]:
+        paper.prose(f"{item.what}: ", (item.value, "bold"), indent=4)
+        if item.where:
+            paper.verbatim(item.where, "dim", indent=6)
+    left = len(finding.evidence) - _EVIDENCE
+    if left > 0:
+        paper.verbatim(f"… and {left} more: --format json", "dim", indent=4)
+
+
+def _write_remedy(paper: Paper, remedy: Remedy) -> None:
+    paper.prose((remedy.summary, "bold"), (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2)
+    for step in remedy.steps:
+        paper.command(command(step), indent=4)
+
+
+def _write_crashes(paper: Paper, case: Case) -> None:
+    for run in case.runs:
+        if run.status == "crashed":
+            paper.prose(
+                f"the rule {run.rule} broke, so the verdict lacks it: {run.note}. Please report this.",
+                label=("CRASHED", "bold white on red"),
+            )
+
+
+def _write_quiet_end(paper: Paper, case: Case, remark: str) -> None:
+    """Write what was not judged and not read, grouped by reason, one quiet paragraph each."""
+    reasons: dict[str, list[str]] = {}
+    for run in case.runs:
+        if run.status == "skipped":
+            reasons.setdefault(run.note, []).append(run.rule)
+    if reasons:
+        groups = "; ".join(f"{', '.join(rules)} ({reason})" for reason, rules in reasons.items())
+        paper.prose((f"not judged: {groups}", "dim"))
+    for seen in case.inventory.observations[:_OBSERVATIONS]:
+        paper.prose((f"not read: {seen.where}: {seen.what}", "dim"))
+    left = len(case.inventory.observations) - _OBSERVATIONS
+    if left > 0:
+        paper.prose((f"not read: {left} more, see `gpu-doctor inventory`", "dim"))
+    if remark and (case.verdict != "healthy" or case.findings):
+        paper.prose((remark, "dim"))
+
+
+def _tally(findings: Sequence[Finding]) -> str:
+    kinds = ("error", "warning", "note")
+    counts = [(sum(f.severity == kind for f in findings), kind) for kind in kinds]
+    return ", ".join(_count(count, kind) for count, kind in counts if count)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
