@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Measure what the doctor promises about time and memory, and print it as Markdown.
+
+Run it with a Python that has the project and its dev group, such as `.cache/test-env/bin/python scripts/benchmark.py`.
+It builds two labs (7 GB, or links to what uv has cached). Comparisons are paired: one run of ours, one of the other,
+again and again; the median of the ratios counts. `--only NAME` measures one thing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.labs.build import build, site_packages
+
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """Hold one finished process: seconds, peak memory and bytes read from disk (all of its children's too)."""
+
+    seconds: float
+    peak_bytes: int
+    read_bytes: int
+    code: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """Hold one line of the table."""
+
+    what: str
+    figure: str
+    goal: str
+    holds: bool | None
+
+
+def run(command: list[str]) -> Run:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    begin = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return Run(seconds, usage.ru_maxrss * 1024, usage.ru_inblock * 512, child.returncode)
+
+
+def paired(ours: list[str], other: list[str], rounds: int, codes: Iterable[int] = (0,)) -> tuple[list[Run], list[Run]]:
+    """Run both once to warm up, then alternate; stop with a message where one fails."""
+    results: tuple[list[Run], list[Run]] = ([], [])
+    for number in range(rounds + 1):
+        for command, kept in zip((ours, other), results, strict=True):
+            done = run(command)
+            if done.code not in {*codes, 0}:
+                sys.exit(f"exit {done.code}: {' '.join(command)}")
+            if number:
+                kept.append(done)
+    return results
+
+
+def middle(runs: list[Run]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+def ratio(ours: list[Run], other: list[Run]) -> float:
+    return statistics.median(a.seconds / b.seconds for a, b in zip(ours, other, strict=True))
+
+
+def doctor() -> str:
+    return str(Path(sys.executable).with_name("gpu-doctor"))
+
+
+def check_command(prefix: Path) -> list[str]:
+    python = str(prefix / "bin/python")
+    judged = ["--gpu", "sm_89", "--driver", "580.95.05", "--format", "json"]
+    return [doctor(), "check", "--static", "--python", python, *judged]
+
+
+def size(prefix: Path) -> int:
+    """Return the bytes of all files of an environment."""
+    return sum(path.stat().st_size for path in prefix.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def static_check(rounds: int) -> list[Row]:
+    prefix = build("speed")
+    ours, other = paired(check_command(prefix), [str(prefix / "bin/python"), "-c", "import torch"], rounds, codes=(1,))
+    share, peak = ratio(ours, other), max(run.peak_bytes for run in ours) / MEBIBYTE
+    timing = f"{middle(ours):.2f} s : {middle(other):.2f} s = **{share:.2f}**"
+    volume = f"{size(prefix) / 1e9:.1f} GB"
+    return [
+        Row(f"`check --static` of {volume} : `import torch` there, warm", timing, "≤ 0.25", share <= 0.25),
+        Row("peak memory of that check", f"**{peak:.0f} MiB**", "≤ 150 MB", peak * MEBIBYTE <= 150e6),
+    ]
+
+
+def evict(folder: Path) -> None:
+    """Ask the kernel to forget the contents of every file below a folder; it keeps what a running program maps."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def cold_check(rounds: int) -> list[Row]:
+    prefix = build("speed")
+    os.sync()
+    kept: dict[str, list[Run]] = {"check": [], "import": []}
+    for _ in range(rounds):
+        for name, command in (
+            ("check", check_command(prefix)),
+            ("import", [str(prefix / "bin/python"), "-c", "import torch"]),
+        ):
+            evict(prefix)
+            evict(Path(sys.prefix))
+            kept[name].append(run(command))
+    ours, other = kept["check"], kept["import"]
+    read = [statistics.median(run.read_bytes for run in runs) / MEBIBYTE for runs in (ours, other)]
+    figure = (
+        f"{middle(ours):.2f} s, {read[0]:.0f} MiB read : {middle(other):.2f} s, {read[1]:.0f} MiB read"
+        f" = **{ratio(ours, other):.2f}**"
+    )
+    return [Row("the same, cold (files evicted from the page cache)", figure, "stated", None)]
+
+
+def answer(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def gpu_code(rounds: int) -> list[Row]:
+    library = str(next(site_packages(build("speed")).glob("torch/lib/libtorch_cuda.so")))
+    reference = [str(next(build("tools").rglob("bin/cuobjdump"))), "--list-elf", library]
+    archs = [doctor(), "archs", library, "--format", "json"]
+    other, ours = paired(reference, archs, rounds)
+    expected = set(re.findall(r"\.(sm_\d+[af]?)\.", answer(reference)))
+    found = {name for row in json.loads(answer(archs))["libraries"] for name in row["sass"]}
+    times, same = ratio(other, ours), expected == found
+    figure = f"{middle(other):.2f} s : {middle(ours):.2f} s = **{times:.0f}**"
+    agreement = f"{'the same' if same else 'DIFFERENT'}: {' '.join(sorted(found))}"
+    memory = (
+        f"{max(r.peak_bytes for r in other) / MEBIBYTE:.0f} MiB : {max(r.peak_bytes for r in ours) / MEBIBYTE:.0f} MiB"
+    )
+    return [
+        Row("`cuobjdump --list-elf libtorch_cuda.so` : `archs` of it", figure, "≥ 15", times >= 15),
+        Row("architectures in both answers", agreement, "the same", same),
+        Row("peak memory of both", memory, "stated", None),
+    ]
+
+
+def version(rounds: int) -> list[Row]:
+    ours, other = paired([doctor(), "--version"], [sys.executable, "-c", "pass"], 4 * rounds)
+    share = ratio(ours, other)
+    figure = f"{middle(ours) * 1000:.0f} ms : {middle(other) * 1000:.0f} ms = **{share:.1f}**"
+    return [Row("`gpu-doctor --version` : `python -c pass`", figure, "≤ 6", share <= 6)]
+
+
+def machine() -> str:
+    """Describe this machine in one line."""
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores of "
+        f"{processor[1] if processor else platform.machine()}, {memory:.0f} GiB memory, "
+        f"{platform.system()} {platform.release()}, CPython {platform.python_version()}"
+    )
+
+
+MEASUREMENTS: dict[str, Callable[[int], list[Row]]] = {
+    "version": version,
+    "static-check": static_check,
+    "gpu-code": gpu_code,
+    "cold-check": cold_check,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=MEASUREMENTS, action="append")
+    options = parser.parse_args()
+    print(f"{machine()}; medians of {options.rounds} paired runs.\n")
+    print("| what | measured | goal | holds |\n|---|---|---|---|")
+    for name in options.only or MEASUREMENTS:
+        for row in MEASUREMENTS[name](options.rounds):
+            print(
+                f"| {row.what} | {row.figure} | {row.goal} | {'' if row.holds is None else '✔' if row.holds else '✘'} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Set up a test environment in .cache/ and run the tests in it.
+#
+#   scripts/test.sh            the fast suite: seconds, no network, no GPU
+#   scripts/test.sh -m lab     real environments from the package index: minutes, gigabytes
+#
+# Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+env=.cache/test-env
+ready=$env/ready
+if [ ! -e "$ready" ] || [ pyproject.toml -nt "$ready" ]; then
+    python3 -m venv --clear "$env"
+    "$env/bin/python" -m pip install --quiet --upgrade 'pip>=25.1' # the first pip that knows --group
+    "$env/bin/python" -m pip install --quiet --editable . --group dev
+    touch "$ready"
+fi
+
+[ $# -gt 0 ] || set -- -m 'not lab and not gpu'
+exec "$env/bin/python" -m pytest "$@"
