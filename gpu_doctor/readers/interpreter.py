@@ -15,11 +15,7 @@ from gpu_doctor.readers.sys_path import SearchPath, search_path
 from gpu_doctor.readers.text import read_text
 
 _OLDEST = Version("3.8")
-_LOCK_FILES: tuple[tuple[str, Manager], ...] = (
-    ("uv.lock", "uv"),
-    ("poetry.lock", "poetry"),
-    ("Pipfile.lock", "pipenv"),
-)
+_LOCK_FILES: dict[str, Manager] = {"uv.lock": "uv", "poetry.lock": "poetry", "Pipfile.lock": "pipenv"}
 
 
 def read_interpreter(target: Target, environ: Mapping[str, str]) -> Interpreter:
@@ -84,7 +80,7 @@ def _venv_manager(layout: Layout) -> tuple[Manager, str]:
         return "pipenv", layout.prefix
     project = os.path.dirname(layout.prefix)
     if os.path.basename(layout.prefix) == ".venv":
-        for name, manager in _LOCK_FILES:
+        for name, manager in _LOCK_FILES.items():
             if os.path.isfile(os.path.join(project, name)):
                 return manager, os.path.join(project, name)
     if "uv" in layout.cfg:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -149,9 +150,7 @@ def _series_notes(prefix: str, own: str | None, resolved: str | None, cfg_path: 
     built = _LIB.match(own or "")
     if cfg_path is None or named is None or built is None or named[1] == built[1]:
         return []
-    return [
-        f"the packages lie in {prefix}/lib/{own}, but the interpreter is Python {named[1]}, which does not look there"
-    ]
+    return [f"the interpreter is Python {named[1]}, which does not look in {prefix}/lib/{own}, where the packages lie"]
 
 
 def _version(
@@ -171,10 +170,8 @@ def _version(
     if numbers and cfg_path:
         candidates.append((numbers[0], cfg_path))
     for text, where in candidates:
-        try:
+        with contextlib.suppress(InvalidVersion):
             return Version(text.rstrip("+")), where
-        except InvalidVersion:
-            continue
     series = _LIB.match(lib or "")
     if series is None:
         return Unknown("no file of this environment tells its Python version"), prefix

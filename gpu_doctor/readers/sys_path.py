@@ -92,11 +92,11 @@ def _add_user_site(found: SearchPath, layout: Layout, environ: Mapping[str, str]
     if environ.get("PYTHONNOUSERSITE") or layout.lib is None:
         return
     home = environ.get("HOME")
-    base = environ.get("PYTHONUSERBASE") or (os.path.join(home, ".local") if home else None)
+    named = environ.get("PYTHONUSERBASE")
+    base = named or (os.path.join(home, ".local") if home else None)
     if base:
-        found.add_site(
-            os.path.join(base, "lib", layout.lib, "site-packages"), "user-site", "user site (PYTHONUSERBASE)"
-        )
+        folder = os.path.join(base, "lib", layout.lib, "site-packages")
+        found.add_site(folder, "user-site", "PYTHONUSERBASE" if named else base)
 
 
 def _add_installation(found: SearchPath, layout: Layout, prefix: str, kind: Kind) -> None:
