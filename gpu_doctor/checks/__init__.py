@@ -1,1 +1,1 @@
-"""Rules: one file judges one illness from an inventory and the facts."""
+"""Rules: every module here is one rule, named by its id with underscores; `engine` loads and runs them."""

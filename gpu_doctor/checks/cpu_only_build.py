@@ -1,0 +1,73 @@
+"""A package is the CPU build, although this environment is meant for a GPU.
+
+What it finds. `torch` (or a companion) whose own build record names no CUDA, on a machine with an NVIDIA GPU or beside
+packages that are built for CUDA.
+
+Why it matters. "Torch not compiled with CUDA enabled", or everything runs and is thirty times slower. pip considers
+`2.8.0+cpu` to satisfy `torch>=2.5`, so a plain upgrade never replaces it.
+
+What to do. Install the CUDA build by its exact name, so that the resolver cannot take the CPU build for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.stack import installed
+from gpu_doctor.checks.engine.torch_choice import replacement
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
+from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.unknown import CannotKnow, Unknown, known
+
+RULE = Rule(
+    id="cpu-only-build",
+    title="A package is built without CUDA",
+    severity="error",
+    stage="packages",
+    symptoms=(
+        r"Torch not compiled with CUDA enabled",
+        r"Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False",
+    ),
+)
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Compare torch's build record with the GPUs and with the packages beside it."""
+    torch = installed(inventory, "torch")
+    if torch.built_for is None:
+        raise CannotKnow("torch's files do not say what it was built for")
+    if torch.built_for.cuda is not None or torch.built_for.rocm:
+        return
+    siblings = _cuda_siblings(inventory)
+    if not siblings and not known(inventory.gpus):
+        raise CannotKnow("torch is a CPU build and no GPU is known here: give --gpu to judge it for one")
+    yield _finding(inventory, facts, torch, siblings)
+
+
+def _cuda_siblings(inventory: Inventory) -> list[Distribution]:
+    return [
+        d
+        for d in inventory.distributions
+        if d.active and d.name != "torch" and d.built_for is not None and d.built_for.cuda is not None
+    ]
+
+
+def _finding(inventory: Inventory, facts: Facts, torch: Distribution, siblings: list[Distribution]) -> Finding:
+    gpus = () if isinstance(inventory.gpus, Unknown) else inventory.gpus
+    where = torch.built_for.where if torch.built_for else torch.metadata
+    evidence = [Evidence("torch is built for", "CPU only (cuda = None)", where)]
+    evidence += [Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where) for gpu in gpus]
+    evidence += [Evidence("built for CUDA", d.label, d.built_for.where) for d in siblings if d.built_for]
+    # Beside a GPU it is certain that torch leaves it idle; beside CUDA packages alone it may be meant so.
+    severity: Severity = "error" if gpus else "warning"
+    reason = f"and {gpus[0].name} is here" if gpus else f"and {siblings[0].label} beside it is built for CUDA"
+    return Finding(
+        rule=RULE.id,
+        severity=severity,
+        subject=torch.label,
+        message=f"{torch.label} is a CPU build, {reason}.",
+        evidence=tuple(evidence),
+        remedy=replacement(inventory, facts),
+        seats=("torch",),
+    )

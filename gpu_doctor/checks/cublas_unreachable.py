@@ -1,0 +1,75 @@
+"""A package opens cuBLAS by name at run time, and the loader will not find it.
+
+What it finds. CTranslate2 (faster-whisper, WhisperX) opens `libcublas.so.12` by its bare name at the first use of the
+GPU. pip puts that file into `site-packages/nvidia/cublas/lib`, a folder the loader never searches for it.
+
+Why it matters. "Library libcublas.so.12 is not found or cannot be loaded" at the first inference. It works in programs
+that import a torch of the same CUDA major first, because torch has loaded cuBLAS by then; and only in those.
+
+What to do. Place links to cuBLAS beside CTranslate2's own library, or start the program with LD_LIBRARY_PATH naming the
+folder. Setting the variable inside the running program is too late.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.reach import Gap, gaps
+from gpu_doctor.checks.engine.stack import install, wants_cuda
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Finding, Rule, Severity
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.library import Library
+from gpu_doctor.model.remedy import MakeLink, Remedy
+from gpu_doctor.model.unknown import Unknown
+
+RULE = Rule(
+    id="cublas-unreachable",
+    title="cuBLAS is opened by name and not found",
+    severity="error",
+    stage="libraries",
+    yields_to=("cuda-majors-mixed", "library-path-shadows"),
+    symptoms=(r"Library libcublas\.so\.(11|12|13) is not found or cannot be loaded",),
+)
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report each consumer, other than ONNX Runtime's providers, that asks for cuBLAS and does not get it."""
+    for gap in gaps(inventory, "libcublas.so"):
+        if not gap.package.startswith("onnxruntime"):
+            yield _finding(inventory, facts, gap)
+
+
+def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
+    distribution = inventory.distribution(gap.package)
+    owner = distribution.label if distribution else gap.package
+    name = gap.missing[0].names[0]
+    helper = next((r.after[0] for r in gap.supplied), None)
+    works = f", unless {helper} was imported first" if helper else ""
+    # With torch imported first it works, which is how most programs are written: then it is a trap, not a certainty.
+    severity: Severity = "error" if gap.always and wants_cuda(inventory) else "warning"
+    return Finding(
+        rule=RULE.id,
+        severity=severity,
+        subject=f"{gap.package}: {name}",
+        message=f"{owner} opens {name} by name at the first use of the GPU, and the loader does not find it{works}.",
+        evidence=gap.evidence(),
+        remedy=_remedy(inventory, facts, gap, name),
+        seats=(gap.package, gap.consumer),
+    )
+
+
+def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy | None:
+    here = [lib for lib in inventory.libraries if lib.name in (name, name.replace("cublas", "cublasLt"))]
+    if any(lib.name == name for lib in here):
+        return Remedy("Place links to cuBLAS beside the library that asks for it.", "safe", _links(gap, here))
+    wheel = facts.provider_of(name)
+    if wheel is None:
+        return None
+    return Remedy(f"Install {wheel}, then check again for its links.", "ask", (install(inventory, wheel),))
+
+
+def _links(gap: Gap, libraries: list[Library]) -> tuple[MakeLink, ...]:
+    folder = posixpath.dirname(gap.consumer)
+    return tuple(MakeLink(f"{folder}/{lib.name}", posixpath.relpath(lib.path, folder)) for lib in libraries)

@@ -1,0 +1,99 @@
+"""A package opens cuDNN by name at run time, and the loader will not find it.
+
+What it finds. cuDNN 9 is a thin loader that opens its parts (`libcudnn_graph.so.9`, `libcudnn_ops.so.9`, …) by name,
+searched beside the loader's own path, on LD_LIBRARY_PATH, and in the system's folders. CTranslate2 wheels before 4.6.3
+bundle such a loader in `ctranslate2.libs/` without any of its parts.
+
+Why it matters. The first cuDNN call aborts the process: "Unable to load any of {libcudnn_ops…}", "Invalid handle.
+Cannot load symbol cudnnCreateTensorDescriptor". Loading a model works; the first inference kills the program.
+
+What does not heal it. One link from the bundled loader to `nvidia/cudnn/lib/libcudnn.so.9` (the parts are searched
+beside the path that was opened, not beside the link's target); setting `os.environ["LD_LIBRARY_PATH"]` in the program
+(read once, before Python starts); installing nvidia-cudnn once more.
+
+What to do. Upgrade CTranslate2 to a release that bundles no cuDNN, or place links to every part beside the loader.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.ctranslate2_choice import upgrade
+from gpu_doctor.checks.engine.reach import Gap, gaps
+from gpu_doctor.checks.engine.stack import install, wants_cuda
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import MakeLink, Remedy
+from gpu_doctor.model.unknown import Unknown
+
+RULE = Rule(
+    id="cudnn-unreachable",
+    title="cuDNN is opened by name and not found",
+    severity="error",
+    stage="libraries",
+    yields_to=("library-path-shadows", "cuda-majors-mixed"),
+    symptoms=(
+        r"Unable to load any of \{libcudnn_(ops|cnn|graph|adv|engines|heuristic)[^}]*\}",
+        r"Invalid handle\. Cannot load symbol cudnn\w+",
+        r"Could not load library libcudnn_(ops|cnn)_infer\.so\.8",
+        r"Could not locate cudnn_ops64_9\.dll",
+    ),
+)
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report each consumer, other than ONNX Runtime's providers, that asks for cuDNN and does not get it."""
+    for gap in gaps(inventory, "libcudnn"):
+        if not gap.package.startswith("onnxruntime"):
+            yield _finding(inventory, facts, gap)
+
+
+def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
+    distribution = inventory.distribution(gap.package)
+    owner = distribution.label if distribution else gap.package
+    name = posixpath.basename(gap.consumer)
+    first, count = gap.missing[0].names[0], len(gap.missing)
+    library = inventory.library(gap.consumer)
+    evidence = list(gap.evidence())
+    if library is not None and library.real != library.path:
+        evidence.append(
+            Evidence("the loader is a link", f"to {library.real}; its folder is not searched", library.path)
+        )
+    return Finding(
+        rule=RULE.id,
+        severity="error" if wants_cuda(inventory) else "warning",
+        subject=f"{gap.package}: {name}",
+        message=f"{owner} opens {count} cuDNN part{'s' * (count > 1)} by name ({first}, …), and none is where the "
+        "loader searches: the first cuDNN call aborts the process.",
+        evidence=tuple(evidence),
+        remedy=_remedy(inventory, facts, gap),
+        seats=(gap.package, gap.consumer),
+    )
+
+
+def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
+    if gap.package == "ctranslate2":
+        better = upgrade(inventory, facts)
+        if better is not None:
+            return better
+    links = _links(inventory, gap)
+    if links:
+        return Remedy("Place links to every cuDNN part beside the loader.", "safe", links)
+    wheel = facts.provider_of(gap.missing[0].names[-1]) or "nvidia-cudnn-cu12"
+    if inventory.distribution(wheel) is None:
+        return Remedy(f"Install {wheel}; then check again.", "ask", (install(inventory, wheel),))
+    return None
+
+
+def _links(inventory: Inventory, gap: Gap) -> tuple[MakeLink, ...]:
+    by_name = {lib.name: lib.path for lib in inventory.libraries if lib.package and "cudnn" in lib.package}
+    folder = posixpath.dirname(gap.consumer)
+    links = []
+    for resolution in gap.missing:
+        name = next((n for n in resolution.names if n in by_name), None)
+        if name is None:
+            return ()
+        links.append(MakeLink(f"{folder}/{name}", posixpath.relpath(by_name[name], folder)))
+    return tuple(links)

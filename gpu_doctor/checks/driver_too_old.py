@@ -1,0 +1,76 @@
+"""The NVIDIA driver is older than the CUDA version that a package was built for accepts.
+
+What it finds. Every package of the GPU stack is built for one CUDA version. NVIDIA's drivers run any CUDA release of a
+major version from that major's first driver on (minor-version compatibility: 525.60.13 for every CUDA 12, 580 for
+every CUDA 13), and every older major. A driver below that line cannot run the package at all.
+
+Why it matters. torch then reports "The NVIDIA driver on your system is too old", or quietly runs on the CPU.
+Installing or upgrading a CUDA toolkit changes nothing: pip packages bring their own, and the driver is what is old.
+
+What to do. Update the driver (needs root and often a reboot), or install builds for the CUDA major that the driver
+accepts. Data-centre GPUs may also use NVIDIA's forward-compatibility package; GeForce cards may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
+from gpu_doctor.checks.engine.torch_choice import replacement
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule
+from gpu_doctor.model.hardware import Driver
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.unknown import CannotKnow, Unknown, known
+
+RULE = Rule(
+    id="driver-too-old",
+    title="The driver is too old for the CUDA build of a package",
+    severity="error",
+    stage="host",
+    symptoms=(
+        r"driver on your system is too old \(found version (\d+)\)",
+        r"CUDA driver version is insufficient for CUDA runtime version",
+        r"forward compatibility was attempted on non supported HW.*driver",
+    ),
+)
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Compare the driver with the lowest driver that each package's CUDA major accepts."""
+    driver = known(inventory.driver)
+    if driver is None:
+        raise CannotKnow("there is no NVIDIA driver here")
+    libcuda = inventory.host.libcuda
+    if not driver.assumed and libcuda is not None and libcuda.kind == "compat":
+        raise CannotKnow(f"{libcuda.path} is a forward-compatibility library; the driver's own limit does not apply")
+    too_new: list[CudaBuild] = []
+    for build in cuda_builds(inventory, facts):
+        if isinstance(build, Unknown):
+            yield build
+        elif driver.version < facts.minimum_driver(build.cuda).minor:
+            too_new.append(build)
+    if too_new:
+        yield _finding(inventory, facts, driver, too_new)
+
+
+def _finding(inventory: Inventory, facts: Facts, driver: Driver, too_new: list[CudaBuild]) -> Finding:
+    needed = max(facts.minimum_driver(build.cuda).minor for build in too_new)
+    names = ", ".join(build.distribution.label for build in too_new)
+    evidence = [Evidence("driver", str(driver.version), driver.where)]
+    evidence += [build.evidence() for build in too_new]
+    evidence.append(Evidence("lowest driver for that CUDA", str(needed), f"facts of {facts.date}, minor-version rule"))
+    return Finding(
+        rule=RULE.id,
+        severity="error",
+        subject=f"driver {driver.version}",
+        message=f"Driver {driver.version} cannot run {names}: CUDA {too_new[0].cuda} needs driver {needed} or newer.",
+        evidence=tuple(evidence),
+        remedy=replacement(inventory, facts) or _update(needed),
+        seats=("driver", *(build.distribution.name for build in too_new)),
+    )
+
+
+def _update(needed: object) -> Remedy:
+    return Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")

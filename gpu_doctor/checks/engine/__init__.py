@@ -1,0 +1,1 @@
+"""Load the rules, run them, relate causes and consequences."""

@@ -1,0 +1,33 @@
+"""Choose a CTranslate2 release that carries no cuDNN of its own, where the packages that use it allow one."""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+from gpu_doctor.checks.engine.requirements import allows, requirements
+from gpu_doctor.checks.engine.stack import install, release
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.unknown import CannotKnow
+
+
+def upgrade(inventory: Inventory, facts: Facts) -> Remedy | None:
+    """Return the upgrade that removes the bundled cuDNN for good, or None where a pin forbids it."""
+    first = facts.first_ctranslate2_without_cudnn()
+    installed = inventory.distribution("ctranslate2")
+    try:
+        if installed is None or release(installed) >= first:
+            return None
+    except CannotKnow:
+        return None
+    if any(not _allows(inventory, item, first) for item in inventory.distributions if item.active):
+        return None
+    step = install(inventory, f"ctranslate2>={first},<{first.major + 1}")
+    summary = f"Upgrade ctranslate2 to {first} or newer, which bundles no cuDNN."
+    return Remedy(summary, "ask", (step,))
+
+
+def _allows(inventory: Inventory, item: Distribution, version: Version) -> bool:
+    wanted = (need for name, need in requirements(item, inventory) if name == "ctranslate2")
+    return all(allows(need, version) for need in wanted)

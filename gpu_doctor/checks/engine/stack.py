@@ -1,0 +1,98 @@
+"""The vocabulary that rules share: which packages are the GPU stack, what they want, how to change them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from packaging.version import Version
+
+from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.remedy import InstallPackages, RemovePackages, RunByHand, Step
+from gpu_doctor.model.unknown import CannotKnow, Unknown
+
+_GPU_STACK = re.compile(
+    r"^(torch|torchvision|torchaudio|torchcodec|torchao|pytorch-triton|triton|xformers|flash-attn|bitsandbytes|vllm|sglang"
+    r"|deepspeed|auto-gptq|ctranslate2|faster-whisper|whisperx|openai-whisper|pyannote-audio|coqui-tts|tts"
+    r"|transformers|diffusers|accelerate|onnxruntime(-.+)?|cupy(-.+)?|jax|jaxlib|jax-cuda\d*-.+|tensorflow|tensorrt(-.+)?"
+    r"|numba|nvidia-(?!ml-py|smi).+|cuda-(bindings|python|toolkit|pathfinder))$"
+)
+
+
+def is_gpu_package(name: str) -> bool:
+    """Tell whether a distribution belongs to the GPU stack."""
+    return _GPU_STACK.match(name) is not None
+
+
+def gpu_stack(inventory: Inventory) -> tuple[Distribution, ...]:
+    """Return the active distributions of the GPU stack, or give up where none is installed."""
+    found = tuple(d for d in inventory.distributions if d.active and is_gpu_package(d.name))
+    if not found:
+        raise CannotKnow("no GPU package is installed")
+    return found
+
+
+def installed(inventory: Inventory, name: str) -> Distribution:
+    """Return the active distribution of this name, or give up where it is not installed."""
+    found = inventory.distribution(name)
+    if found is None:
+        raise CannotKnow(f"{name} is not installed")
+    return found
+
+
+def release(distribution: Distribution) -> Version:
+    """Return a distribution's version without its local tag, or give up where it is unknown."""
+    if isinstance(distribution.version, Unknown):
+        raise CannotKnow(f"{distribution.name}: {distribution.version.reason}")
+    return Version(distribution.version.public)
+
+
+def wants_cuda(inventory: Inventory) -> bool:
+    """Tell whether this environment is meant to use an NVIDIA GPU: a GPU is here, or CUDA packages are installed."""
+    if not isinstance(inventory.gpus, Unknown) and inventory.gpus:
+        return True
+    torch = inventory.distribution("torch")
+    if torch is not None and torch.built_for is not None and torch.built_for.cuda is not None:
+        return True
+    return any(
+        d.active and (d.name.startswith("nvidia-c") or d.name == "onnxruntime-gpu") for d in inventory.distributions
+    )
+
+
+def install(
+    inventory: Inventory, *requirements: str, reinstall: bool = False, torch_backend: str | None = None
+) -> Step:
+    """Return the step that installs these requirements with the tool that owns the environment."""
+    by_hand = _owner_command(inventory, "add", requirements)
+    if by_hand is not None:
+        return by_hand
+    tool = ("uv", "pip") if torch_backend else _tool(inventory)
+    return InstallPackages(tool, python_of(inventory), requirements, reinstall, torch_backend)
+
+
+def remove(inventory: Inventory, *names: str) -> Step:
+    """Return the step that removes these distributions with the tool that owns the environment."""
+    by_hand = _owner_command(inventory, "remove", names)
+    return by_hand or RemovePackages(_tool(inventory), python_of(inventory), names)
+
+
+def python_of(inventory: Inventory) -> str:
+    """Return the interpreter's path as the user would type it."""
+    return inventory.interpreter.executable or f"{inventory.interpreter.prefix}/bin/python"
+
+
+def _tool(inventory: Inventory) -> tuple[str, ...]:
+    if inventory.interpreter.manager == "uv":
+        return ("uv", "pip")
+    return (python_of(inventory), "-m", "pip")
+
+
+def _owner_command(inventory: Inventory, verb: str, arguments: tuple[str, ...]) -> RunByHand | None:
+    # Poetry and Pipenv undo at the next sync what pip did behind their back.
+    manager = inventory.interpreter.manager
+    if manager == "poetry":
+        return RunByHand(shlex.join(("poetry", verb, *arguments)), "Poetry owns this environment")
+    if manager == "pipenv":
+        verb = "install" if verb == "add" else "uninstall"
+        return RunByHand(shlex.join(("pipenv", verb, *arguments)), "Pipenv owns this environment")
+    return None

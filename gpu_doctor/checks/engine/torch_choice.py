@@ -1,0 +1,56 @@
+"""Choose the official torch build that fits the GPUs, the driver and the Python at hand."""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+from gpu_doctor.checks.engine.stack import install, release
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.facts.torch import TorchBuild
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.unknown import CannotKnow, Unknown
+
+# These are built against exactly one torch release, so they must move together with it.
+_COMPANIONS = ("torchvision", "torchaudio")
+
+
+def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = None) -> Remedy | None:
+    """Return the smallest change of torch that runs on every known GPU and on the driver, or None.
+
+    Preferred in this order: the release that is installed, as another build; then the nearest newer release; then the
+    nearest older one. `cuda_major` restricts the choice where other packages need libraries of that CUDA.
+    """
+    torch = inventory.distribution("torch")
+    if torch is None:
+        return None
+    try:
+        now = release(torch)
+    except CannotKnow:
+        return None
+    builds = [b for b in _fitting(inventory, facts) if cuda_major in (None, b.cuda.major)]
+    if not builds:
+        return None
+    best = min(builds, key=lambda b: _distance(b, now))
+    companions = tuple(name for name in _COMPANIONS if inventory.distribution(name))
+    backend = None if best.default else best.tag
+    step = install(inventory, f"torch=={best.release}", *companions, torch_backend=backend)
+    return Remedy(f"Install torch {best.release} built for CUDA {best.cuda} ({best.tag}).", "ask", (step,))
+
+
+def _fitting(inventory: Inventory, facts: Facts) -> tuple[TorchBuild, ...]:
+    gpus = () if isinstance(inventory.gpus, Unknown) else inventory.gpus
+    driver = None if isinstance(inventory.driver, Unknown) or inventory.driver is None else inventory.driver.version
+    version = inventory.interpreter.version
+    python = None if isinstance(version, Unknown) else version
+    wanted = {gpu.capability for gpu in gpus} or {None}
+    found = [set(facts.torch_builds_for(capability, driver=driver, python=python)) for capability in wanted]
+    return tuple(set.intersection(*found))
+
+
+def _distance(build: TorchBuild, now: Version) -> tuple[int, int, int, str]:
+    steps = (build.release.major - now.major) * 100 + build.release.minor - now.minor
+    patches = abs(build.release.micro - now.micro)
+    order = 0 if build.release == now else (1 if build.release > now else 2)
+    # A build that a plain install delivers beats one that needs another index, within the same direction.
+    return (order, 0 if build.default else 1, abs(steps) * 100 + patches, build.tag)

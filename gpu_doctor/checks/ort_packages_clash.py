@@ -1,0 +1,106 @@
+"""Several ONNX Runtime packages share one folder, or the survivor was gutted when the other one was removed.
+
+What it finds. `onnxruntime`, `onnxruntime-gpu`, `onnxruntime-directml` and their like install into the same
+`onnxruntime/` folder. The one written last wins; its files lie under the other's name. Removing one takes files away
+from the one that stays.
+
+Why it matters. When the CPU package was written last, CUDAExecutionProvider is gone and sessions run on the CPU
+without an error. `faster-whisper` and others pull in the CPU package by themselves. `pip check` reports no conflict.
+
+What to do. Remove both, then install the one you want once more; installing over the mixture does not repair it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.stack import install, release, remove
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
+from gpu_doctor.model.inventory import Damage, Distribution, Inventory, Overlap
+from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.unknown import CannotKnow, Unknown
+
+RULE = Rule(
+    id="ort-packages-clash",
+    title="ONNX Runtime packages overwrite each other",
+    severity="error",
+    stage="packages",
+    symptoms=(
+        r"module 'onnxruntime' has no attribute '(get_available_providers|InferenceSession)'",
+        r"multiple packages? .*onnxruntime.* installed",
+    ),
+)
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report packages that share the folder, and a package whose core files are gone."""
+    packages = [d for d in inventory.distributions if d.active and d.name.startswith("onnxruntime")]
+    packages = [d for d in packages if not d.name.startswith(("onnxruntime-genai", "onnxruntime-extensions"))]
+    if not packages:
+        raise CannotKnow("ONNX Runtime is not installed")
+    if len(packages) > 1:
+        yield _clash(inventory, packages)
+        return
+    gone = [d for d in inventory.damages if d.owner == packages[0].name and d.problem == "missing"]
+    if any(d.path.endswith("onnxruntime/__init__.py") for d in gone):
+        yield _gutted(inventory, packages[0], gone)
+
+
+def _clash(inventory: Inventory, packages: list[Distribution]) -> Finding:
+    names = [d.name for d in packages]
+    overlap = next((o for o in inventory.overlaps if set(o.owners) <= set(names)), None)
+    wanted = next((d for d in packages if d.name == "onnxruntime-gpu"), packages[-1])
+    winner = overlap.winner if overlap else Unknown("the files could not be compared")
+    evidence = [Evidence("installed", d.label, d.metadata) for d in packages]
+    if overlap is not None:
+        evidence += _shared(overlap)
+    # The GPU package on top works today; the next sync may turn it over.
+    severity: Severity = "warning" if winner == wanted.name else "error"
+    return Finding(
+        rule=RULE.id,
+        severity=severity,
+        subject=" and ".join(names),
+        message=f"{' and '.join(d.label for d in packages)} share one folder; {_outcome(winner, wanted)}",
+        evidence=tuple(evidence),
+        remedy=_reinstall(inventory, names, wanted),
+        seats=("onnxruntime", *names),
+    )
+
+
+def _shared(overlap: Overlap) -> list[Evidence]:
+    rows = [Evidence("files that both claim", str(overlap.files), ", ".join(overlap.sample[:2]))]
+    rows += [
+        Evidence(f"files of {owner} that are not as its RECORD says", str(count), "RECORD hashes")
+        for owner, count in overlap.altered
+        if count
+    ]
+    return rows
+
+
+def _outcome(winner: str | Unknown | None, wanted: Distribution) -> str:
+    if isinstance(winner, Unknown):
+        return f"which of them lies there is not known ({winner.reason})."
+    if winner is None:
+        return "the folder is a mixture of both."
+    if winner == wanted.name:
+        return f"{winner} was written last, so it works until the next install turns them over."
+    return f"{winner} was written last, so the CUDA provider of {wanted.name} is lost."
+
+
+def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> Finding:
+    return Finding(
+        rule=RULE.id,
+        severity="error",
+        subject=package.name,
+        message=f"{package.label} has lost {len(gone)} of its files: another ONNX Runtime package that shared its "
+        "folder was removed.",
+        evidence=tuple(Evidence("missing", d.path, package.metadata) for d in gone[:4]),
+        remedy=_reinstall(inventory, [package.name], package),
+        seats=("onnxruntime", package.name),
+    )
+
+
+def _reinstall(inventory: Inventory, names: list[str], wanted: Distribution) -> Remedy:
+    steps = (remove(inventory, *names), install(inventory, f"{wanted.name}=={release(wanted)}"))
+    return Remedy(f"Remove {' and '.join(names)}, then install {wanted.name} alone.", "ask", steps)

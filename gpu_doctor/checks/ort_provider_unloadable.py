@@ -1,0 +1,96 @@
+"""ONNX Runtime's CUDA provider cannot be loaded: sessions will run on the CPU.
+
+What it finds. `libonnxruntime_providers_cuda.so` needs cuBLAS, cuDNN, cuFFT and others by bare name and carries no search
+path of its own. They are found only on LD_LIBRARY_PATH, in the process already, or after
+`onnxruntime.preload_dlls()` (1.21 and newer). `import torch` first is not always enough: torch loads some cuDNN parts
+only when it uses them.
+
+Why it matters. `get_available_providers()` lists what was compiled in, so it still says CUDAExecutionProvider; the session
+then falls back to the CPU with one line on stderr.
+
+What to do. Call `onnxruntime.preload_dlls()` before the first session; with older releases, export LD_LIBRARY_PATH
+before Python starts. Where the libraries are missing or of another CUDA major, install the matching ones.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from packaging.version import Version
+
+from gpu_doctor.checks.engine.reach import Gap, gaps
+from gpu_doctor.checks.engine.stack import install, installed, release
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import Remedy, RunByHand, SetVariable
+from gpu_doctor.model.unknown import CannotKnow, Unknown
+
+RULE = Rule(
+    id="ort-provider-unloadable",
+    title="ONNX Runtime's CUDA provider cannot be loaded",
+    severity="error",
+    stage="libraries",
+    yields_to=("ort-packages-clash", "cuda-majors-mixed"),
+    symptoms=(
+        r"Failed to load library .*libonnxruntime_providers_(cuda|tensorrt)\.so with error: (lib\S+): cannot open",
+        r"Failed to create CUDAExecutionProvider",
+    ),
+)
+
+_FIRST_PRELOAD = Version("1.21")
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report the libraries that the CUDA provider does not find in a fresh process."""
+    package = installed(inventory, "onnxruntime-gpu")
+    provider = next((lib for lib in inventory.libraries if lib.name == "libonnxruntime_providers_cuda.so"), None)
+    if provider is None:
+        raise CannotKnow("onnxruntime-gpu has no libonnxruntime_providers_cuda.so")
+    for gap in gaps(inventory, "lib"):
+        if gap.consumer == provider.path:
+            yield _finding(inventory, facts, gap, release(package))
+
+
+def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> Finding:
+    needs = [r.names[0] for r in gap.missing]
+    folders = _folders(inventory, needs)
+    absent = [n for n in needs if n not in folders]
+    can_preload = version >= _FIRST_PRELOAD and not absent
+    # Present libraries and a release that can preload them: one call away from working, and many programs make it.
+    severity: Severity = "note" if can_preload else ("error" if absent else "warning")
+    where = "are not installed" if absent else "are installed where the loader does not look"
+    listed = ", ".join((absent or needs)[:3]) + (", …" if len(absent or needs) > 3 else "")
+    return Finding(
+        rule=RULE.id,
+        severity=severity,
+        subject=f"onnxruntime-gpu {version}",
+        message=f"The CUDA provider of onnxruntime-gpu {version} needs {listed}, which {where}: "
+        "sessions fall back to the CPU.",
+        evidence=(*gap.evidence(), *(Evidence("installed, not searched", n, folders[n]) for n in folders)),
+        remedy=_remedy(inventory, facts, absent, sorted(set(folders.values())), can_preload=can_preload),
+        seats=("onnxruntime", "onnxruntime-gpu", gap.consumer),
+    )
+
+
+def _folders(inventory: Inventory, names: list[str]) -> dict[str, str]:
+    here = {lib.name: posixpath.dirname(lib.path) for lib in inventory.libraries}
+    return {name: here[name] for name in names if name in here}
+
+
+def _remedy(
+    inventory: Inventory, facts: Facts, absent: list[str], folders: list[str], *, can_preload: bool
+) -> Remedy | None:
+    if absent:
+        wheels = list(dict.fromkeys(wheel for name in absent if (wheel := facts.provider_of(name))))
+        if not wheels:
+            return None
+        return Remedy("Install the libraries that the provider needs.", "ask", (install(inventory, *wheels),))
+    if can_preload:
+        step = RunByHand("python -c 'import onnxruntime; onnxruntime.preload_dlls()'", "a call for the program itself")
+        return Remedy("Call onnxruntime.preload_dlls() before the first session.", "manual", (step,))
+    value = ":".join(folders)
+    before = inventory.host.variable("LD_LIBRARY_PATH")
+    step_ = SetVariable("LD_LIBRARY_PATH", f"{value}:{before}" if before else value)
+    return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (step_,))

@@ -1,0 +1,72 @@
+"""Files of a GPU package are missing, cut short or changed since they were installed.
+
+What it finds. Every file of the GPU stack is compared with its package's RECORD: sizes first, hashes only where the
+file is newer than its RECORD or otherwise suspect.
+
+Why it matters. A full disk, an interrupted install, a hand-made link or a removed neighbour leaves a package that
+imports and then fails in strange places: `undefined symbol`, `file too short`, `std::bad_alloc`.
+
+What to do. Install the same version once more, with its files written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.stack import gpu_stack, install
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
+from gpu_doctor.model.inventory import Damage, Distribution, Inventory
+from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.unknown import CannotKnow, Unknown
+
+RULE = Rule(
+    id="package-files-damaged",
+    title="Files of a package are missing or changed",
+    severity="error",
+    stage="packages",
+    yields_to=("ort-packages-clash", "packages-overwrite", "cudnn-unreachable"),
+    symptoms=(r"file too short", r"invalid ELF header", r"cannot read file data"),
+)
+
+_SHOWN = 4
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report each package of the GPU stack with files that are not as its RECORD says."""
+    packages = gpu_stack(inventory)
+    recorded = [d for d in packages if d.record]
+    if not recorded:
+        raise CannotKnow("no GPU package has a RECORD of its files")
+    for package in packages:
+        mine = [d for d in inventory.damages if d.owner == package.name]
+        if mine:
+            yield _finding(inventory, package, mine)
+        elif not package.record and not package.editable:
+            yield Unknown(f"{package.name} has no RECORD of its files")
+
+
+def _finding(inventory: Inventory, package: Distribution, damages: list[Damage]) -> Finding:
+    kinds = {kind: [d for d in damages if d.problem == kind] for kind in ("missing", "truncated", "altered")}
+    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
+    code = [d for d in damages if d.path.endswith(".py") or ".so" in d.path]
+    # A changed text file is worth a word; a library or module that is not what was installed is an illness.
+    severity: Severity = "error" if code else "note"
+    evidence = [
+        Evidence(d.problem, f"expected {d.expected}, found {d.found}", d.path) for d in (code or damages)[:_SHOWN]
+    ]
+    if len(damages) > _SHOWN:
+        evidence.append(Evidence("and", f"{len(damages) - _SHOWN} more files", f"{package.metadata}/RECORD"))
+    remedy = None
+    if not isinstance(package.version, Unknown):
+        step = install(inventory, f"{package.name}=={package.version}", reinstall=True)
+        remedy = Remedy(f"Write the files of {package.label} again.", "ask", (step,))
+    return Finding(
+        rule=RULE.id,
+        severity=severity,
+        subject=package.name,
+        message=f"{package.label}: {counts} of its files ({(code or damages)[0].path.rpartition('/')[2]}).",
+        evidence=tuple(evidence),
+        remedy=remedy,
+        seats=(package.name, *(d.path for d in damages)),
+    )
