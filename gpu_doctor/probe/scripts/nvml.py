@@ -1,0 +1,75 @@
+"""Ask NVML for the driver and the GPUs; Python 3.8, standard library and pynvml only.
+
+Argument: {"pynvml": the folder that holds pynvml, "library": a path of libnvidia-ml.so.1 to try or null}.
+Answer: {"driver": text, "driver_cuda": int or an error, "gpus": [{...} or an error]} or one error; an error is
+{"error": {"call": NVML's function, "code": int, "text": NVML's words}}.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every child
+    from typing import Any
+
+
+def answer(argument: dict[str, Any]) -> Any:
+    """Return what NVML says; the first failing call of NVML itself is the answer where nothing else can be."""
+    sys.path.append(argument["pynvml"])
+    import pynvml  # type: ignore[import-untyped, unused-ignore]
+
+    failed = _attempt(pynvml, "nvmlInit")
+    if _code(failed) == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND and argument["library"]:
+        # Once loaded by path it serves the name, too: pynvml asks for the name only.
+        try:
+            ctypes.CDLL(argument["library"])
+        except OSError as error:
+            failed["error"]["text"] += " (" + str(error) + ")"
+            return failed
+        failed = _attempt(pynvml, "nvmlInit")
+    if _code(failed) is not None:
+        return failed
+    count = _attempt(pynvml, "nvmlDeviceGetCount")
+    gpus = [count] if _code(count) is not None else [_gpu(pynvml, index) for index in range(count)]
+    return {
+        "driver": _text(_attempt(pynvml, "nvmlSystemGetDriverVersion")),
+        "driver_cuda": _attempt(pynvml, "nvmlSystemGetCudaDriverVersion_v2"),
+        "gpus": gpus,
+    }
+
+
+def _gpu(pynvml: Any, index: int) -> Any:
+    handle = _attempt(pynvml, "nvmlDeviceGetHandleByIndex", index)
+    if _code(handle) is not None:
+        return handle
+    name = _text(_attempt(pynvml, "nvmlDeviceGetName", handle))
+    capability = _attempt(pynvml, "nvmlDeviceGetCudaComputeCapability", handle)
+    for value in (name, capability):
+        if _code(value) is not None:
+            return value
+    memory = _attempt(pynvml, "nvmlDeviceGetMemoryInfo", handle)
+    mig = _attempt(pynvml, "nvmlDeviceGetMigMode", handle)
+    return {
+        "name": name,
+        "capability": list(capability),
+        "memory": None if _code(memory) is not None else memory.total,
+        "mig": _code(mig) is None and mig[0] == pynvml.NVML_DEVICE_MIG_ENABLE,
+    }
+
+
+def _attempt(pynvml: Any, call: str, *arguments: Any) -> Any:
+    try:
+        return getattr(pynvml, call)(*arguments)
+    except pynvml.NVMLError as error:
+        return {"error": {"call": call, "code": error.value, "text": str(error)}}
+
+
+def _code(value: Any) -> Any:
+    """Return the NVML error code of a failed attempt, or None."""
+    return value["error"]["code"] if isinstance(value, dict) else None
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
