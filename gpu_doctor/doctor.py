@@ -12,15 +12,35 @@ from gpu_doctor.checks.engine.run import run_rules
 from gpu_doctor.errors import UsageError
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.case import Case, Report
+from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.library import Library, Resolution
 from gpu_doctor.model.target import Target
+from gpu_doctor.model.unknown import Unknown
 
 Progress = Callable[[str], None]
 
 
 def quiet(_stage: str) -> None:
     """Say nothing about progress."""
+
+
+def choose(
+    python: str | None,
+    prefix: str | None,
+    environ: Mapping[str, str],
+    cwd: str,
+    gpus: Sequence[str],
+    driver: str | None,
+) -> Target:
+    """Choose the environment to look at; raise TargetNotFound where there is none."""
+    return collect.choose(python, prefix, environ, cwd, gpus, driver)
+
+
+def assumed_gpus(words: Sequence[str]) -> tuple[Gpu, ...]:
+    """Return the GPUs that these words name; raise UnknownHardware for others."""
+    _, gpus = collect.assumed_hardware(Target(None, None, "--gpu", tuple(words)), Facts.load())
+    return () if isinstance(gpus, Unknown) else gpus
 
 
 def examine(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 Capability = tuple[int, int]
 
@@ -52,7 +53,7 @@ def compiles_at_start(ptx: str, capability: Capability) -> bool:
     return built <= capability
 
 
-def verdict(sass: Iterable[str], ptx: Iterable[str], capability: Capability) -> str:
+def verdict(sass: Iterable[str], ptx: Iterable[str], capability: Capability) -> Literal["native", "jit", "none"]:
     """Answer `native`, `jit` or `none`: how a library's GPU code reaches a GPU of this capability."""
     if any(runs_natively(name, capability) for name in sass):
         return "native"

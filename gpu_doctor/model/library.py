@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gpu_doctor.model.architecture import Capability, verdict
 from gpu_doctor.model.unknown import Unknown
+
+Reach = Literal["native", "jit", "none", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,13 @@ class GpuCode:
     sass: tuple[str, ...] = ()
     ptx: tuple[str, ...] = ()
     note: str = ""
+
+    def reach(self, capability: Capability) -> Reach | None:
+        """Answer how this code gets to a GPU: as it is, compiled at the start, or not; None where there is no code."""
+        if self.status == "none":
+            return None
+        answer = verdict(self.sass, self.ptx, capability)
+        return "unknown" if self.status == "unknown" and answer != "native" else answer
 
 
 NO_GPU_CODE = GpuCode("none")

@@ -13,7 +13,7 @@ from rich.text import Text
 from gpu_doctor.report.foreign import clean, clean_command
 
 # What replaces our own glyphs where the stream cannot carry them.
-_ASCII = str.maketrans({"—": "-", "…": "...", "·": "-", "×": "x", "≥": ">=", "✓": "+", "–": "-"})
+_ASCII = str.maketrans({"—": "-", "…": "...", "·": "-", "×": "x", "≥": ">=", "–": "-", "├": "|", "└": "`", "─": "-"})
 _QUOTED = re.compile(r"""('[^']*'|"[^"]*"|\\.)""")
 
 Part = str | tuple[str, str]

@@ -1,0 +1,124 @@
+"""`gpu-doctor check`: examine an environment and name its illness."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpu_doctor.cli.options import (
+    As,
+    Driver,
+    FailOn,
+    Format,
+    Gpus,
+    Ignore,
+    Output,
+    Prefix,
+    Python,
+    Select,
+    chosen,
+    names,
+)
+from gpu_doctor.cli.out import deliver, look
+from gpu_doctor.cli.progress import scanning
+from gpu_doctor.errors import UsageError
+
+if TYPE_CHECKING:
+    from gpu_doctor.model.case import Report
+    from gpu_doctor.model.inventory import Inventory
+
+_LARGEST_INVENTORY = 256 * 2**20
+
+
+def check(
+    python: Python = None,
+    prefix: Prefix = None,
+    gpu: Gpus = None,
+    driver: Driver = None,
+    static: Annotated[bool, typer.Option("--static", help="Read files only (this version never does more).")] = False,
+    select: Select = None,
+    ignore: Ignore = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="The least finding that makes exit code 1.")
+    ] = FailOn.error,
+    format: As = Format.text,  # noqa: A002 - the option's name
+    output: Output = None,
+    from_file: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Judge a saved inventory (`-`: stdin).")
+    ] = None,
+) -> None:
+    """Examine an environment and name what is wrong with it.
+
+    Without --python or --prefix: $VIRTUAL_ENV, ./.venv, $CONDA_PREFIX, then python3 on PATH.
+    """
+    if from_file is not None and (python or prefix):
+        raise UsageError("--from judges a saved inventory, so --python and --prefix make no sense with it")
+    if from_file is None:
+        report = _examined(python, prefix, gpu, driver, names(select), names(ignore))
+    else:
+        report = _judged(from_file, names(gpu), driver, names(select), names(ignore))
+    deliver(_drawn(report, format, output, static), output)
+    raise typer.Exit(_exit_code(report, fail_on))
+
+
+def _examined(
+    python: str | None,
+    prefix: str | None,
+    gpus: list[str] | None,
+    driver: str | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+) -> Report:
+    from gpu_doctor import doctor
+
+    with scanning() as progress:
+        target = chosen(python, prefix, gpus, driver)
+        return doctor.examine(target, os.environ, select=select, ignore=ignore, progress=progress)
+
+
+def _judged(
+    path: str, gpus: tuple[str, ...], driver: str | None, select: tuple[str, ...], ignore: tuple[str, ...]
+) -> Report:
+    from gpu_doctor import doctor
+
+    inventory = _saved(path)
+    if gpus or driver:
+        inventory = doctor.assume(inventory, gpus, driver)
+    return doctor.judge([inventory], select=select, ignore=ignore)
+
+
+def _saved(path: str) -> Inventory:
+    from gpu_doctor.model import plain
+
+    try:
+        if path == "-":
+            text = sys.stdin.read(_LARGEST_INVENTORY + 1)
+        else:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read(_LARGEST_INVENTORY + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(text) > _LARGEST_INVENTORY:
+        raise UsageError(f"{path} is larger than any inventory ({_LARGEST_INVENTORY >> 20} MiB)")
+    return plain.loads(text)
+
+
+def _drawn(report: Report, format: Format, output: str | None, static: bool) -> str:  # noqa: A002
+    if format is Format.json:
+        from gpu_doctor.report import as_json
+
+        return as_json.render(report)
+    from gpu_doctor.report import as_text
+
+    return as_text.render(report, look(output), static=static)
+
+
+def _exit_code(report: Report, fail_on: FailOn) -> int:
+    """Return 1 for findings that count, 3 where a verdict is missing, else 0."""
+    if report.fails(fail_on.value):
+        return 1
+    # A verdict that is missing must not look green, whatever --fail-on forgives.
+    return 3 if any(case.verdict == "undetermined" for case in report.cases) else 0

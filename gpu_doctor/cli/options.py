@@ -1,0 +1,73 @@
+"""The options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gpu_doctor.model.target import Target
+
+
+class Format(str, Enum):
+    """Name what a report is written as."""
+
+    text = "text"
+    json = "json"
+
+
+class FailOn(str, Enum):
+    """Name the least severity that makes the exit code 1."""
+
+    error = "error"
+    warning = "warning"
+    never = "never"
+
+
+def complete_rule(incomplete: str) -> list[tuple[str, str]]:
+    """Return the rule ids that begin like this, with their titles, for the shell."""
+    from gpu_doctor import doctor
+
+    done, comma, start = incomplete.rpartition(",")
+    rules = (loaded.rule for loaded in doctor.all_rules())
+    return [(f"{done}{comma}{rule.id}", rule.title) for rule in rules if rule.id.startswith(start)]
+
+
+Python = Annotated[str | None, typer.Option("--python", metavar="PATH", help="The environment's interpreter.")]
+Prefix = Annotated[str | None, typer.Option("--prefix", metavar="DIR", help="The environment's folder.")]
+Gpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gpu", metavar="WORDS", help='Judge for this GPU ("RTX 5090", sm_120), not the ones here; repeatable.'
+    ),
+]
+Driver = Annotated[
+    str | None, typer.Option("--driver", metavar="VERSION", help="Judge for this driver, such as 570.86.")
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="RULE", help="Run only these rules.", autocompletion=complete_rule),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="RULE", help="Leave these rules out.", autocompletion=complete_rule),
+]
+As = Annotated[Format, typer.Option("--format", help="What to write.")]
+Output = Annotated[str | None, typer.Option("--output", metavar="FILE", help="Write here, not to stdout.")]
+
+
+def chosen(python: str | None, prefix: str | None, gpus: Iterable[str] | None, driver: str | None) -> Target:
+    """Return the target that these options, the variables and the folder we stand in name."""
+    from gpu_doctor import doctor
+
+    return doctor.choose(python, prefix, os.environ, str(Path.cwd()), tuple(gpus or ()), driver)
+
+
+def names(values: Iterable[str] | None) -> tuple[str, ...]:
+    """Split repeated and comma-separated names, in the order given."""
+    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())

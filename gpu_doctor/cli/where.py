@@ -1,0 +1,36 @@
+"""`gpu-doctor where`: which file serves a library, by which rule of ld.so, and what was tried before."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from gpu_doctor.cli.options import Output, Prefix, Python, chosen, names
+from gpu_doctor.cli.out import deliver, look
+
+
+def where(
+    library: Annotated[
+        str, typer.Argument(metavar="LIBRARY", help="A soname or its beginning: libcudnn.so.9, libcublas.")
+    ],
+    after: Annotated[
+        list[str] | None,
+        typer.Option("--after", metavar="MODULES", help="After these imports, in order: torch,ctranslate2."),
+    ] = None,
+    python: Python = None,
+    prefix: Prefix = None,
+    output: Output = None,
+) -> None:
+    """Tell which file serves a library, and why that one.
+
+    By the rules of ld.so, after these imports; with everything that was tried before.
+    """
+    from gpu_doctor import doctor
+    from gpu_doctor.report import as_where
+
+    target = chosen(python, prefix, None, None)
+    resolutions = doctor.locate(library, names(after), target, os.environ)
+    deliver(as_where.render(library, resolutions, look(output)), output)
+    raise typer.Exit(0 if any(resolution.found for resolution in resolutions) else 1)

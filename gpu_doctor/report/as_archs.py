@@ -1,0 +1,77 @@
+"""Packages and the GPU architectures in them, one line for libraries that carry the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gpu_doctor.model.architecture import sort_key
+from gpu_doctor.model.hardware import Gpu
+from gpu_doctor.model.library import GpuCode, Library
+from gpu_doctor.report.heading import gpu_words
+from gpu_doctor.report.paper import Look, Paper
+
+_STYLES = {"native": "green", "jit": "yellow", "none": "bold red", "unknown": "yellow"}
+_COLUMN = 34
+
+
+def render(libraries: Sequence[Library], gpus: Sequence[Gpu], look: Look, *, every: bool = False) -> str:
+    """Return a table by package; libraries of a package that carry the same code share a line.
+
+    Libraries without GPU code are counted, or with `every` listed.
+    """
+    paper = Paper(look)
+    if gpus:
+        paper.prose("runs on ", (", then on ".join(gpu_words(gpu) for gpu in gpus), "bold"), ":")
+        paper.blank()
+    carriers = [library for library in libraries if every or library.gpu_code.status != "none"]
+    groups: dict[str, dict[GpuCode, list[Library]]] = {}
+    for library in carriers:
+        groups.setdefault(library.package or "", {}).setdefault(library.gpu_code, []).append(library)
+    labels = [_label(group) for package in groups.values() for group in package.values()]
+    column = min(_COLUMN, max(map(len, labels), default=0))
+    for package in sorted(groups):
+        paper.prose((package or "of no package", "bold"))
+        for code, group in groups[package].items():
+            _write_row(paper, _label(group), column, code, gpus)
+    _write_end(paper, len(carriers), len(libraries), gpus)
+    return paper.text()
+
+
+def _write_end(paper: Paper, carriers: int, libraries: int, gpus: Sequence[Gpu]) -> None:
+    if not libraries:
+        paper.prose("no shared libraries here")
+        return
+    if carriers:
+        paper.blank()
+        if gpus:
+            paper.prose(("native: as it is; jit: compiled by the driver at the first start, slowly; none: not", "dim"))
+    if carriers < libraries:
+        paper.prose((f"{libraries - carriers} of {libraries} libraries carry no GPU code", "dim"))
+
+
+def _write_row(paper: Paper, label: str, column: int, code: GpuCode, gpus: Sequence[Gpu]) -> None:
+    name = label if len(label) <= column else label[: column - 1] + "…"
+    answers = [code.reach(gpu.capability) or "" for gpu in gpus]
+    cells = [(f"{answer:<9}", _STYLES.get(answer, "")) for answer in answers]
+    paper.prose(*cells, _architectures(code), indent=2, label=f"{name:<{column}}")
+
+
+def _architectures(code: GpuCode) -> str:
+    """Return `70 75 90a` (machine code) and `PTX 90`; what could not be read is said."""
+    if code.status == "none":
+        return "no GPU code"
+    parts = [" ".join(_numbers(code.sass))] if code.sass else []
+    if code.ptx:
+        parts.append("PTX " + " ".join(_numbers(code.ptx)))
+    if code.status == "unknown":
+        parts.append(f"unknown: {code.note}" if code.note else "unknown")
+    return " + ".join(parts)
+
+
+def _numbers(architectures: Iterable[str]) -> list[str]:
+    return [name.rpartition("_")[2] for name in sorted(architectures, key=sort_key)]
+
+
+def _label(group: Sequence[Library]) -> str:
+    names = sorted({library.name for library in group})
+    return names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"

@@ -1,0 +1,40 @@
+"""The list of rules, and one rule explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gpu_doctor.model.finding import Rule
+from gpu_doctor.report.foreign import clean_block
+from gpu_doctor.report.paper import Look, Paper
+
+_STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
+
+
+def listed(rules: Iterable[tuple[Rule, str]], look: Look) -> str:
+    """Return one paragraph per rule: id, worst severity, title; a rule that does not load says why."""
+    paper = Paper(look)
+    pairs = list(rules)
+    column = max((len(rule.id) for rule, _ in pairs), default=0)
+    for rule, broken in pairs:
+        label = (f"{rule.id:<{column}}", "bold")
+        if broken:
+            paper.prose((f"BROKEN: {broken}", "bold red"), label=label)
+        else:
+            paper.prose((f"{rule.severity:<7}", _STYLES[rule.severity]), f"  {rule.title}", label=label)
+    return paper.text()
+
+
+def explained(rule: Rule, doc: str, broken: str, look: Look) -> str:
+    """Return a rule's words: id, severity, stage, then its documentation as its author wrote it."""
+    paper = Paper(look)
+    paper.prose((rule.id, "bold"), f" ({rule.severity} at worst; stage: {rule.stage})")
+    if broken:
+        paper.prose((f"this rule cannot be loaded: {broken}", "bold red"))
+    for paragraph in clean_block(doc).split("\n\n"):
+        paper.blank()
+        lines = paragraph.splitlines()
+        # Prose is wrapped anew; a list or an example keeps its lines.
+        for line in lines if any(line.startswith((" ", "-", "*")) for line in lines) else [paragraph]:
+            paper.prose(line.strip(), indent=len(line) - len(line.lstrip(" ")))
+    return paper.text()
