@@ -62,7 +62,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Describe the machine and container around the environment; sizes are bytes."""
+    """Describe the machine and container around the environment; sizes are bytes.
+
+    `gpu_models` are the marketing names that the kernel module shows in /proc.
+    """
 
     system: str
     machine: str
@@ -81,6 +84,7 @@ class Host:
     cpu_count: int
     fabric_manager: str | Unknown | None
     variables: tuple[Variable, ...]
+    gpu_models: tuple[str, ...] = ()
 
     def variable(self, name: str) -> str | None:
         """Return the value of an environment variable, or None where it is not set."""

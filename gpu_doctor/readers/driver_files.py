@@ -32,6 +32,7 @@ _DRIVER_FOLDERS = (
 _STUB_LIMIT = 200_000
 
 _NVRM = re.compile(r"Kernel Module(?: for \S+)?\s+(\d+\.\d+(?:\.\d+)?)\b")
+_MODEL = re.compile(r"^Model:(.*\S)", re.MULTILINE)
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _DRIVER_FILE = re.compile(r"\.so\.(\d{3,}\.\d+(?:\.\d+)?)$")
 _COMPAT_FOLDER = re.compile(r"/cuda[^/]*/compat(?:/|$)")
@@ -65,6 +66,13 @@ def read_pci_gpus(tree: Tree) -> tuple[str, ...] | Unknown:
     if not os.access(tree.path("/sys/bus/pci/devices"), os.R_OK | os.X_OK):
         return Unknown("/sys/bus/pci/devices cannot be read")
     return tuple(f"{ident} at {slot}" for slot, ident, kind in _nvidia_pci(tree) if kind.startswith(_DISPLAY))
+
+
+def read_gpu_models(tree: Tree) -> tuple[str, ...]:
+    """Return the marketing name of each GPU that the kernel module shows."""
+    folder = "/proc/driver/nvidia/gpus"
+    texts = (tree.text(f"{folder}/{slot}/information") or "" for slot in tree.names(folder))
+    return tuple(match[1].strip()[:100] for match in map(_MODEL.search, texts) if match)
 
 
 def has_nvswitch(tree: Tree) -> bool:

@@ -66,6 +66,7 @@ def read_host(environ: Mapping[str, str], root: str = "/", search: Search | None
         cpu_count=len(os.sched_getaffinity(0)),
         fabric_manager=_fabric_manager(tree, container),
         variables=read_variables(environ),
+        gpu_models=driver_files.read_gpu_models(tree),
     )
 
 

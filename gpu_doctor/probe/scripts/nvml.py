@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every c
 
 def answer(argument: dict[str, Any]) -> Any:
     """Return what NVML says; the first failing call of NVML itself is the answer where nothing else can be."""
-    sys.path.append(argument["pynvml"])
+    if argument["pynvml"]:
+        sys.path.append(argument["pynvml"])
     import pynvml  # type: ignore[import-untyped, unused-ignore]
 
     failed = _attempt(pynvml, "nvmlInit")

@@ -1,0 +1,82 @@
+"""Build an NVIDIA driver that plays any machine: real libraries, compiled here, loaded by the real bindings."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_SOURCES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class SimulatedGpu:
+    name: str = "NVIDIA GeForce RTX 4090"
+    capability: tuple[int, int] = (8, 9)
+    memory_bytes: int = 24 * 2**30
+    lost: bool = False
+
+
+RTX_4090 = SimulatedGpu()
+RTX_5090 = SimulatedGpu("NVIDIA GeForce RTX 5090", (12, 0), 32 * 2**30)
+T4 = SimulatedGpu("Tesla T4", (7, 5), 16 * 2**30)
+
+
+def simulated_driver(
+    folder: Path,
+    *gpus: SimulatedGpu,
+    driver: str = "570.86.15",
+    cuda: str = "12.8",
+    nvml_init: int | str = 0,
+    cuda_init: int | str = 0,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Install a driver into `folder` and return the environment in which programs load it.
+
+    `nvml_init` and `cuda_init` are how nvmlInit and cuInit end: an error code, "hang", or "crash".
+    """
+    for name in ("libnvidia-ml", "libcuda"):
+        shutil.copy(_libraries() / f"{name}.so", folder / f"{name}.so.{driver}")
+        (folder / f"{name}.so.1").symlink_to(f"{name}.so.{driver}")
+    major, _, minor = cuda.partition(".")
+    settings = [
+        f"driver {driver}",
+        f"cuda {int(major) * 1000 + int(minor) * 10}",
+        f"nvml_init {nvml_init}",
+        f"cuda_init {cuda_init}",
+        *_lines(gpus),
+    ]
+    (folder / "machine.txt").write_text("\n".join(settings) + "\n")
+    base = dict(os.environ if environ is None else environ)
+    rest = base.get("LD_LIBRARY_PATH")
+    return {**base, "LD_LIBRARY_PATH": f"{folder}:{rest}" if rest else str(folder)}
+
+
+def _lines(gpus: Iterable[SimulatedGpu]) -> list[str]:
+    return [
+        f"{'lost' if gpu.lost else 'gpu'} {gpu.capability[0]} {gpu.capability[1]} {gpu.memory_bytes} {gpu.name}"
+        for gpu in gpus
+    ]
+
+
+_BUILD = tempfile.TemporaryDirectory(prefix="gpu-doctor-simulated-")
+
+
+@functools.cache
+def _libraries() -> Path:
+    """Compile both libraries, once per test run."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("the simulated driver needs a C compiler (cc)")
+    for source, soname in (("nvml.c", "libnvidia-ml"), ("cuda.c", "libcuda")):
+        target = f"{_BUILD.name}/{soname}.so"
+        options = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", f"-Wl,-soname,{soname}.so.1"]
+        subprocess.run([compiler, *options, str(_SOURCES / source), "-o", target, "-ldl"], check=True)
+    return Path(_BUILD.name)
