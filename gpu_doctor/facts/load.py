@@ -49,7 +49,7 @@ class Row:
 
     def take(self, name: str, parser: Callable[[Any], T]) -> T:
         """Return the parsed value of this name."""
-        if name not in self._values:
+        if not self.has(name):
             raise self.error(f"{name} is missing")
         self._unread.discard(name)
         value = self._values[name]
@@ -61,14 +61,18 @@ class Row:
 
     def maybe(self, name: str, parser: Callable[[Any], T], default: D) -> T | D:
         """Return the parsed value of this name, or the default where the row does not have it."""
-        return self.take(name, parser) if name in self._values else default
+        return self.take(name, parser) if self.has(name) else default
 
-    def rows(self, name: str) -> tuple[Row, ...]:
-        """Return nested rows, which inherit the date of this row."""
+    def has(self, name: str) -> bool:
+        """Tell whether the row has a value of this name."""
+        return name in self._values
+
+    def rows(self, name: str, inherits: tuple[str, ...] = _COMMON) -> tuple[Row, ...]:
+        """Return nested rows, which inherit the source, date and confidence of this row where they state none."""
         found = self.take(name, _tables)
-        date = {"checked": self.checked}
+        mine = {key: self._values[key] for key in inherits if key in self._values}
         return tuple(
-            Row(self._table, f"{self.label}, {_label(name, n, values)}", date | values)
+            Row(self._table, f"{self.label}, {_label(name, n, values)}", {**mine, **values})
             for n, values in enumerate(found, 1)
         )
 

@@ -88,7 +88,7 @@ def _companions(row: load.Row, release: Version) -> TorchCompanions:
 def _builds(row: load.Row, release: Version) -> list[TorchBuild]:
     pythons = row.take("python", parse.version_range)
     row.take("released", str)
-    found = [(nested, _build(nested, release, pythons)) for nested in row.rows("build")]
+    found = [(nested, _build(nested, release, pythons)) for nested in row.rows("build", inherits=("checked",))]
     row.done()
     load.unique((nested, (build.machine, build.tag)) for nested, build in found)
     load.unique((nested, build.machine) for nested, build in found if build.default)
