@@ -62,7 +62,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Return 16 hex digits that stay the same for the same illness of the same subject."""
-        return hashlib.sha256(f"{self.rule}\0{self.subject}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.rule}\0{self.subject}".encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,14 +33,14 @@ def render(report: Report, look: Look, *, static: bool = True) -> str:
 
 def _write_case(paper: Paper, case: Case, remark: str) -> None:
     write_heading(paper, case.inventory)
-    primaries = [finding for finding in case.findings if finding.consequence_of is None]
+    primaries = _primaries(case)
     if case.verdict == "healthy":
         _write_health(paper, case, primaries, remark)
     elif case.verdict == "undetermined":
         paper.prose(_why_undetermined(case), label=("UNDETERMINED", "bold yellow"))
     for number, finding in enumerate(primaries):
         if number == 0 and case.verdict == "sick":
-            paper.verbatim(f"judged for {hardware(case.inventory)}", "dim", indent=2)
+            paper.prose((f"hardware: {hardware(case.inventory)}", "dim"), indent=2)
         paper.blank()
         first = number == 0 and case.verdict == "sick"
         _write_finding(paper, finding, case.consequences(finding), ("SICK", "bold red") if first else None)
@@ -50,9 +50,15 @@ def _write_case(paper: Paper, case: Case, remark: str) -> None:
     _write_quiet_end(paper, case, remark)
 
 
+def _primaries(case: Case) -> list[Finding]:
+    """Return the findings that stand for themselves; one whose cause is not in this case is never swallowed."""
+    causes = {finding.fingerprint for finding in case.findings if finding.consequence_of is None}
+    return [finding for finding in case.findings if finding.consequence_of not in causes]
+
+
 def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark: str) -> None:
     passed = sum(run.status == "passed" for run in case.runs)
-    words = f"{_count(passed, 'rule')} passed for {hardware(case.inventory)}"
+    words = f"{_count(passed, 'rule')} passed; hardware: {hardware(case.inventory)}"
     if findings:
         words += f"; {_tally(findings)}"
     elif remark:
@@ -93,7 +99,7 @@ def _write_evidence(paper: Paper, finding: Finding) -> None:
 
 
 def _write_remedy(paper: Paper, remedy: Remedy) -> None:
-    paper.prose((remedy.summary, "bold"), (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2)
+    paper.prose(remedy.summary, (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2, label=("Remedy", "bold green"))
     for step in remedy.steps:
         paper.command(command(step), indent=4)
 

@@ -1,0 +1,100 @@
+"""The JSON report keeps its promise: the published schema, and the values that the schema cannot check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gpu_doctor.model.finding import CheckRun, Finding
+from gpu_doctor.model.remedy import MakeLink, Remedy, RunByHand, SetVariable
+from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.report import as_json
+from tests.report import patients
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "report-1.json").read_text(encoding="utf-8"))
+
+
+def shaped(report: Any) -> Any:
+    document = json.loads(as_json.render(report))
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    return document
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("patient", ["sick", "healthy", "undetermined", "crashed"])
+def test_every_kind_of_report_follows_the_schema(patient: str) -> None:
+    document = shaped(getattr(patients, patient)())
+    assert document["doctor"] == {"version": "0.1.0", "facts": "2026-11-20", "static": True}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"gpus": Unknown("no NVML"), "driver": Unknown("no /proc")}, {"gpus": (), "driver": None}]
+)
+def test_what_is_unknown_or_absent_follows_the_schema(changes: dict[str, Any]) -> None:
+    target = shaped(patients.sick(**changes))["cases"][0]["target"]
+    assert target["gpus"] == ([] if changes["gpus"] == () else {"unknown": "no NVML"})
+    assert target["driver"] == (None if changes["driver"] is None else {"unknown": "no /proc"})
+
+
+def test_the_primary_finding_is_named_and_its_consequence_points_to_it() -> None:
+    case = shaped(patients.sick())["cases"][0]
+    findings = {f["rule"]: f for run in case["runs"] for f in run["findings"]}
+    assert case["primary"] == findings["cudnn-unreachable"]["fingerprint"]
+    assert findings["library-path-shadows"]["consequence_of"] == case["primary"]
+    assert findings["cudnn-unreachable"]["consequence_of"] is None
+
+
+def test_a_finding_has_the_promised_fields_with_a_command_for_each_step() -> None:
+    case = shaped(patients.sick())["cases"][0]
+    (finding,) = case["runs"][2]["findings"]
+    assert finding == {
+        "rule": "cudnn-unreachable",
+        "severity": "error",
+        "subject": "ctranslate2 4.6.1",
+        "message": patients.CUDNN.message,
+        "evidence": [{"what": e.what, "value": e.value, "where": e.where} for e in patients.CUDNN.evidence],
+        "remedy": {
+            "summary": "Install ctranslate2 4.6.3 or newer",
+            "safety": "ask",
+            "steps": [
+                {
+                    "do": "install-packages",
+                    "command": "uv pip install --python /home/ada/venv/bin/python 'ctranslate2>=4.6.3'",
+                    "tool": ["uv", "pip"],
+                    "python": "/home/ada/venv/bin/python",
+                    "requirements": ["ctranslate2>=4.6.3"],
+                    "reinstall": False,
+                    "torch_backend": None,
+                }
+            ],
+        },
+        "consequence_of": None,
+        "fingerprint": patients.CUDNN.fingerprint,
+    }
+
+
+def test_every_kind_of_step_follows_the_schema() -> None:
+    steps = (MakeLink("/a", "b"), SetVariable("A", "b c"), SetVariable("A", None), RunByHand("reboot", "it is new"))
+    finding = Finding("driver-too-old", "error", "driver", "Old.", (), Remedy("Do", "manual", steps))
+    case = shaped(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]))["cases"][0]
+    shown = case["runs"][0]["findings"][0]["remedy"]["steps"]
+    assert [(step["do"], step["command"]) for step in shown] == [
+        ("make-link", "ln -sfn b /a"),
+        ("set-variable", "export A='b c'"),
+        ("set-variable", "unset A"),
+        ("run-by-hand", "reboot"),
+    ]
+
+
+def test_the_document_is_ascii_whatever_was_found() -> None:
+    finding = Finding("driver-too-old", "error", "\x9b\u202e\ud800", "é", ())
+    text = as_json.render(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]))
+    assert text.isascii()
+    assert json.loads(text)["cases"][0]["runs"][0]["findings"][0]["subject"] == "\x9b\u202e\ud800"

@@ -1,0 +1,234 @@
+"""Whole text reports are compared, because they are the product; then what must hold for every one of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gpu_doctor.model.finding import CheckRun, Evidence, Finding
+from gpu_doctor.model.inventory import Observation, PathEntry
+from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.report import as_text
+from gpu_doctor.report.paper import Look
+from tests import kit
+from tests.report import patients
+
+PLAIN = Look(home=patients.HOME)
+
+
+def test_the_sick_report_names_cause_evidence_and_remedy_then_the_rest() -> None:
+    assert (
+        as_text.render(patients.sick(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+  hardware: RTX 4090 (sm_89), driver 580.95.05
+
+SICK  ctranslate2 4.6.1 brings its own cuDNN loader, and none of the parts that
+      this loader opens lies where it looks: the first convolution ends the
+      process.
+  cudnn-unreachable · ctranslate2 4.6.1
+
+  Evidence
+    libcudnn_graph.so.9.1.0 as libcudnn-74a4c495.so.9.1.0 opens it: not found in
+    4 folders
+      ~/venv/lib/python3.11/site-packages/ctranslate2.libs/libcudnn-74a4c495.so.9.1.0
+    cuDNN beside it: 9.10.2.21
+      ~/venv/lib/python3.11/site-packages/nvidia_cudnn_cu12-9.10.2.21.dist-info
+
+  Remedy  Install ctranslate2 4.6.3 or newer (changes packages)
+    uv pip install --python ~/venv/bin/python 'ctranslate2>=4.6.3'
+
+  Explained by this
+    LD_LIBRARY_PATH: Its cuDNN 9.1 would be taken before the environment's 9.10.
+    [library-path-shadows]
+
+WARNING  Both write into onnxruntime/; the CPU build was written last and wins.
+  ort-packages-clash · onnxruntime, onnxruntime-gpu
+
+  Evidence
+    libonnxruntime.so: as onnxruntime 1.20.1 wrote it
+      ~/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so
+
+  Remedy  Keep the GPU build alone (changes packages)
+    uv pip uninstall --python ~/venv/bin/python onnxruntime
+    uv pip install --python ~/venv/bin/python --reinstall --no-deps onnxruntime-gpu==1.20.2
+
+not judged: kernel-image-missing (no GPU known: give --gpu)
+"""
+    )
+
+
+def test_the_healthy_report_is_two_lines() -> None:
+    assert (
+        as_text.render(patients.healthy(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+HEALTHY  5 rules passed; hardware: RTX 4090 (sm_89), driver 580.95.05.
+"""
+    )
+
+
+def test_without_static_a_healthy_report_says_that_nothing_was_run() -> None:
+    assert as_text.render(patients.healthy(), PLAIN, static=False).endswith("""\
+HEALTHY  5 rules passed; hardware: RTX 4090 (sm_89), driver 580.95.05 (files
+         only: this version has no live probes yet).
+""")
+
+
+def test_a_healthy_environment_with_a_warning_shows_it() -> None:
+    runs = (*patients.passed("driver-too-old"), CheckRun("ort-packages-clash", "failed", findings=(patients.CLASH,)))
+    lines = as_text.render(patients.report(runs), PLAIN).splitlines()
+    assert lines[1:4] == [
+        "HEALTHY  1 rule passed; hardware: RTX 4090 (sm_89), driver 580.95.05; 1 warning.",
+        "",
+        "WARNING  Both write into onnxruntime/; the CPU build was written last and wins.",
+    ]
+
+
+def test_nothing_judged_is_not_health_and_the_reason_is_given_once() -> None:
+    assert (
+        as_text.render(patients.undetermined(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+UNDETERMINED  No rule could judge this environment.
+not judged: driver-too-old, ort-packages-clash, cudnn-unreachable,
+library-path-shadows, kernel-image-missing (no package here uses a GPU)
+"""
+    )
+
+
+def test_a_crashed_rule_is_loud() -> None:
+    assert (
+        as_text.render(patients.crashed(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+UNDETERMINED  Only 1 rule could judge.
+CRASHED  the rule driver-too-old broke, so the verdict lacks it: KeyError:
+         'sm_90'. Please report this.
+"""
+    )
+
+
+def test_a_narrow_stream_without_unicode_keeps_paths_and_commands_whole() -> None:
+    text = as_text.render(patients.sick(), Look(width=48, unicode=False, home=patients.HOME))
+    assert text.isascii()
+    assert text.startswith("~/venv (Python 3.11.7, uv) - chosen by --python\n")
+    assert "    uv pip install --python ~/venv/bin/python 'ctranslate2>=4.6.3'\n" in text
+    too_long = [line for line in text.splitlines() if len(line) > 48]
+    assert [line.split()[0] for line in too_long] == ["~/venv/lib/python3.11/site-packages/ctranslate2.libs/libcudnn-74a4c495.so.9.1.0",
+        "~/venv/lib/python3.11/site-packages/nvidia_cudnn_cu12-9.10.2.21.dist-info", "uv",
+        "~/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so", "uv", "uv"]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_prose_stays_within_the_width(width: int) -> None:
+    for report in (patients.healthy(), patients.undetermined(), patients.crashed()):
+        text = as_text.render(report, Look(width=width, home=patients.HOME), static=False)
+        assert max(map(len, text.splitlines())) <= max(width, len("~/venv (Python 3.11.7, uv) — chosen by"))
+
+
+def test_colour_changes_no_letter() -> None:
+    import re
+
+    coloured = as_text.render(patients.sick(), replace(PLAIN, colour=True))
+    assert "\x1b[1;31mSICK" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == as_text.render(patients.sick(), PLAIN)
+
+
+HOSTILE = "x\x1b[2J\x9b31m\u202eevil\u2066\r\n[bold]SICK[/bold] \x07\ud800"
+
+
+def test_foreign_text_cannot_steer_the_terminal() -> None:
+    finding = Finding(
+        "ort-packages-clash", "error", HOSTILE, HOSTILE, (Evidence(HOSTILE, HOSTILE, HOSTILE),), patients.CLASH.remedy
+    )
+    runs = (
+        CheckRun("ort-packages-clash", "failed", findings=(finding,)),
+        CheckRun("driver-too-old", "skipped", HOSTILE),
+        CheckRun("cudnn-unreachable", "crashed", HOSTILE),
+    )
+    inventory = patients.environment(observations=(Observation(HOSTILE, HOSTILE),))
+    python = replace(inventory.interpreter, prefix=HOSTILE, notes=(HOSTILE,))
+    text = as_text.render(patients.report(runs, replace(inventory, interpreter=python)), PLAIN)
+    assert all(character.isprintable() for line in text.splitlines() for character in line)
+    assert r"x\x1b[2J\x9b31m\u202eevil\u2066 [bold]SICK[/bold] \x07\ud800" in " ".join(text.split())
+    assert "\nSICK[/bold]" not in text
+
+
+def test_a_hostile_command_is_shown_harmless_and_whole() -> None:
+    text = as_text.render(patients.by_hand("echo '\x1b]0;owned\x07' " + "a" * 5000), PLAIN)
+    assert r"    echo '\x1b]0;owned\x07' " + "a" * 5000 + "\n" in text
+
+
+def test_long_foreign_text_is_cut() -> None:
+    finding = Finding("driver-too-old", "error", "driver", "w" * 100_000, ())
+    assert (
+        len(as_text.render(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]), PLAIN)) < 3000
+    )
+
+
+def test_much_evidence_is_counted_not_listed() -> None:
+    many = tuple(Evidence(f"thing {n}", "v", "") for n in range(30))
+    run = CheckRun("driver-too-old", "failed", findings=(Finding("driver-too-old", "error", "driver", "Old.", many),))
+    text = as_text.render(patients.report([run]), PLAIN)
+    assert "thing 7" in text
+    assert "thing 8" not in text
+    assert "… and 22 more: --format json" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("/home/ada/venv/bin/pip install x", "~/venv/bin/pip install x"),
+        ("ln -sfn ../a /home/ada/b", "ln -sfn ../a ~/b"),
+        ("pip install 'a /home/ada/b'", "pip install 'a /home/ada/b'"),
+        ("'x'/home/ada/b /home/ada/c", "'x'/home/ada/b ~/c"),
+        ("pip install 'a>1' /home/ada/b.whl", "pip install 'a>1' ~/b.whl"),
+        ("export A=/home/ada/b", "export A=/home/ada/b"),
+        ("rm /home/adam", "rm /home/adam"),
+    ],
+)
+def test_the_home_folder_is_shortened_only_where_a_shell_expands_it(command: str, shown: str) -> None:
+    assert f"    {shown}\n" in as_text.render(patients.by_hand(command), PLAIN)
+
+
+def test_a_finding_whose_cause_is_absent_is_still_shown() -> None:
+    report = patients.report([CheckRun("library-path-shadows", "failed", findings=(patients.SHADOW,))])
+    assert "WARNING  Its cuDNN 9.1" in as_text.render(report, PLAIN)
+
+
+def test_layers_over_the_environment_are_named() -> None:
+    inventory = patients.environment()
+    layer = PathEntry("/home/ada/.local/lib/python3.11/site-packages", "user-site", "")
+    python = replace(inventory.interpreter, search_path=(*inventory.interpreter.search_path, layer))
+    text = as_text.render(
+        patients.report(patients.passed("driver-too-old"), replace(inventory, interpreter=python)), PLAIN
+    )
+    assert text.splitlines()[1] == "  also on its path: ~/.local/lib/python3.11/site-packages (user site)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gpus": Unknown("no NVML"), "driver": Unknown("no /proc")}, "GPU unknown, driver unknown"),
+        ({"gpus": (), "driver": None}, "no GPU, no driver"),
+        ({"gpus": (kit.gpu(),) * 8}, "8 × RTX 4090 (sm_89), driver 580.95.05"),
+        ({"gpus": (kit.gpu("sm_120", (12, 0), assumed=True),)}, "sm_120 as given, driver 580.95.05"),
+        ({"driver": kit.driver("570.86", assumed=True)}, "RTX 4090 (sm_89), driver 570.86 as given"),
+    ],
+)
+def test_the_hardware_is_said_in_words(changes: dict[str, object], words: str) -> None:
+    report = patients.report(patients.passed("driver-too-old"), patients.environment(**changes))
+    assert f"hardware: {words}." in " ".join(as_text.render(report, PLAIN).split())
+
+
+def test_what_could_not_be_read_is_said_briefly() -> None:
+    seen = tuple(Observation(f"/opt/x{n}", "corrupt") for n in range(5))
+    lines = as_text.render(
+        patients.report(patients.passed("driver-too-old"), patients.environment(observations=seen)), PLAIN
+    )
+    assert lines.splitlines()[-2:] == [
+        "not read: /opt/x2: corrupt",
+        "not read: 2 more, see `gpu-doctor inventory`",
+    ]
