@@ -101,6 +101,8 @@ class Pending:
         if departure.how == "stuck":
             return "stuck", None, f"did not answer in {self._deadline:g} s and cannot be killed"
         received = os.pread(self._channel, _ANSWER_LIMIT + 1, 0)
+        if len(received) > _ANSWER_LIMIT:
+            return "raised", None, f"an answer of more than {_ANSWER_LIMIT} bytes"
         document = _parse(received)
         if "answer" in document:
             return "answered", document["answer"], ""

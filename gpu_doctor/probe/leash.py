@@ -48,9 +48,11 @@ class Leash:
     def __init__(
         self, command: Sequence[str], environ: Mapping[str, str], deadline: float, keep_open: tuple[int, ...] = ()
     ) -> None:
-        self._token = uuid4().hex
+        self._token = f"{os.getpid()}-{uuid4().hex}"
         self._tail = bytearray()
         self._stopped = threading.Event()
+        # Waited for in place of the thread: an interrupted Thread.join() takes the thread for finished (bpo-45274).
+        self._done = threading.Event()
         self._departure: Departure | None = None
         self._ends_at = time.monotonic() + deadline
         self._process = subprocess.Popen(
@@ -65,13 +67,12 @@ class Leash:
         )
         self._pipe = self._process.stdout
         _LEASHED.add(self)
-        self._thread = threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True).start()
 
     def wait(self) -> Departure:
         """Wait until the child is gone or given up; an exception such as Ctrl-C ends the child first."""
         try:
-            self._thread.join()
+            self._done.wait()
         except BaseException:
             self.stop()
             raise
@@ -81,7 +82,7 @@ class Leash:
     def stop(self) -> None:
         """End the child now, with everything it started."""
         self._stopped.set()
-        self._thread.join(_DEATH_SECONDS + 1)
+        self._done.wait(_DEATH_SECONDS + 1)
 
     def _watch(self) -> None:
         try:
@@ -95,6 +96,7 @@ class Leash:
         finally:
             self._close_pipe()
             _LEASHED.discard(self)
+            self._done.set()
 
     def _listen_until_exit(self, until: float, patient: bool = False) -> bool:
         """Drain the output until the child has exited (True) or the time is over (False)."""

@@ -1,0 +1,371 @@
+"""Each ending of a question, and nothing left behind by any of them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_doctor.probe import ask as ask_module
+from gpu_doctor.probe.ask import Answer, ask, start
+from gpu_doctor.probe.leash import clean
+from tests.probe.processes import alive, dies, left_behind
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    open_before = len(os.listdir("/proc/self/fd"))
+    yield
+    gc.collect()
+    assert left_behind() == []
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+class Questioner:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, body: str) -> str:
+        path = self.folder / "question.py"
+        path.write_text("import os, signal, sys, time\n\ndef answer(argument):\n" + textwrap.indent(body, "    "))
+        return str(path)
+
+    def __call__(self, body: str, **options: Any) -> Answer:
+        return ask(self.write(body), sys.executable, **{"deadline": 20.0, **options})
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> Questioner:
+    return Questioner(tmp_path)
+
+
+def told_pid(file: Path) -> int:
+    """Wait until a child has written its process id there."""
+    for _ in range(1000):
+        if file.exists() and (text := file.read_text()).endswith("\n"):
+            return int(text)
+        time.sleep(0.01)
+    raise AssertionError("the child never told its process id")
+
+
+def test_an_answer_comes_back_whole(question: Questioner) -> None:
+    value = {"text": 'ü "quoted" \n', "list": [1, 2.5, None, True], "nested": {"a": []}}
+    answer = question("return {'got': argument}", argument=value)
+    assert (answer.ending, answer.value, answer.reason) == ("answered", {"got": value}, "")
+    assert answer.seconds > 0
+
+
+def test_no_argument_is_none_and_no_answer_can_be_none(question: Questioner) -> None:
+    answer = question("return argument")
+    assert (answer.ending, answer.value) == ("answered", None)
+
+
+def test_a_long_argument_is_no_problem(question: Questioner) -> None:
+    assert question("return len(argument)", argument="x" * 500_000).value == 500_000
+
+
+def test_what_the_child_prints_is_only_a_log(question: Questioner) -> None:
+    answer = question("print('{\"answer\": 2}'); print('to stderr', file=sys.stderr); return 1")
+    assert answer.value == 1
+    assert sorted(answer.log.splitlines()) == ["to stderr", '{"answer": 2}']
+
+
+def test_an_exception_is_its_type_and_words(question: Questioner) -> None:
+    answer = question("raise ImportError('libcudnn.so.9: cannot open shared object file')")
+    assert answer.ending == "raised"
+    assert answer.reason == "ImportError: libcudnn.so.9: cannot open shared object file"
+    assert "Traceback" in answer.log
+
+
+def test_escape_sequences_reach_neither_reason_nor_log(question: Questioner) -> None:
+    answer = question(r"raise ValueError('\x1b[31mred\x1b[0m\x1b]0;title\x07 \x9b2Jplain\x00')")
+    assert answer.reason == "ValueError: red 2Jplain"
+    assert answer.log.isprintable() or set(answer.log) - {"\n"} == {c for c in answer.log if c.isprintable()}
+    assert "\x1b" not in answer.log
+
+
+def test_an_exception_without_words_and_one_that_cannot_be_printed(question: Questioner) -> None:
+    assert question("raise KeyError").reason == "KeyError"
+    answer = question("class Bad(Exception):\n    def __str__(self): raise RuntimeError\nraise Bad")
+    assert (answer.ending, answer.reason) == ("raised", "Bad")
+
+
+def test_a_reason_is_bounded(question: Questioner) -> None:
+    assert len(question("raise ValueError('x' * 10_000_000)").reason) == 500
+
+
+def test_a_value_that_json_does_not_know_is_raised(question: Questioner) -> None:
+    answer = question("return {1, 2}")
+    assert answer.ending == "raised"
+    assert answer.reason == "TypeError: Object of type set is not JSON serializable"
+
+
+def test_a_question_with_a_syntax_error_is_raised(question: Questioner) -> None:
+    answer = question("return (")
+    assert answer.ending == "raised"
+    assert answer.reason.startswith("SyntaxError: ")
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGILL"])
+def test_a_crash_names_its_signal_and_keeps_the_last_words(question: Questioner, name: str) -> None:
+    answer = question(f"os.write(2, b'last words'); os.kill(os.getpid(), signal.{name})")
+    assert answer.ending == "crashed"
+    assert answer.reason.startswith(f"was killed by {name} (")
+    assert answer.log == "last words"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_exit_without_an_answer_is_a_crash(question: Questioner, code: int) -> None:
+    for way in (f"os._exit({code})", f"sys.exit({code})"):
+        answer = question(way)
+        assert (answer.ending, answer.reason) == ("crashed", f"ended with exit code {code} without an answer")
+
+
+def test_half_an_answer_is_no_answer(question: Questioner) -> None:
+    scribble = "[os.write(fd, b'{\"answer\": 1') for fd in range(3, 64) if is_channel(fd)]"
+    helper = "def is_channel(fd):\n    try: return 'gpu-doctor' in os.readlink('/proc/self/fd/%d' % fd)\n"
+    answer = question(f"{helper}    except OSError: return False\n{scribble}\nos._exit(1)")
+    assert (answer.ending, answer.reason) == ("crashed", "ended with exit code 1 without an answer")
+
+
+def test_an_answer_given_before_a_crash_at_exit_counts(question: Questioner) -> None:
+    answer = question("import atexit; atexit.register(os.abort); return 'done'")
+    assert (answer.ending, answer.value) == ("answered", "done")
+
+
+def test_a_sleeper_times_out(question: Questioner) -> None:
+    answer = question("print('waiting', flush=True); time.sleep(600)", deadline=1)
+    assert (answer.ending, answer.reason, answer.log) == ("timed out", "did not answer in 1 s", "waiting")
+
+
+def test_a_child_that_ignores_signals_or_is_stopped_times_out(question: Questioner) -> None:
+    deaf = "[signal.signal(n, signal.SIG_IGN) for n in (2, 15, 1)]; time.sleep(600)"
+    for body in (deaf, "os.kill(os.getpid(), signal.SIGSTOP)"):
+        assert question(body, deadline=1).ending == "timed out"
+
+
+@pytest.mark.parametrize("ending", ["return 1", "time.sleep(600)", "os.abort()"])
+def test_a_grandchild_does_not_outlive_the_question(question: Questioner, tmp_path: Path, ending: str) -> None:
+    told = tmp_path / "pid"
+    body = f"""\
+import subprocess
+child = subprocess.Popen(["sleep", "600"])
+with open({str(told)!r}, "w") as file: file.write(f"{{child.pid}}\\n")
+{ending}
+"""
+    answer = question(body, deadline=2 if "sleep(" in ending else 20)
+    assert answer.ending in ("answered", "timed out", "crashed")
+    assert dies(told_pid(told))
+
+
+@pytest.mark.parametrize("ending", ["return 1", "time.sleep(600)"])
+def test_a_grandchild_in_a_session_of_its_own_is_found(question: Questioner, tmp_path: Path, ending: str) -> None:
+    told = tmp_path / "pid"
+    body = f"""\
+import subprocess
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+with open({str(told)!r}, "w") as file: file.write(f"{{child.pid}}\\n")
+{ending}
+"""
+    answer = question(body, deadline=2 if "sleep(" in ending else 20)
+    assert answer.ending == ("answered" if ending == "return 1" else "timed out")
+    assert left_behind() == []
+    assert dies(told_pid(told))
+
+
+def test_a_flood_leaves_its_tail(question: Questioner) -> None:
+    body = "[os.write(1, b'x' * 1000000) for _ in range(100)]; os.write(1, b'\\nend'); return 'still here'"
+    answer = question(body)
+    assert answer.value == "still here"
+    assert answer.log.endswith("xxx\nend")
+    assert len(answer.log) <= 2048
+
+
+def test_a_flood_does_not_wait_for_anybody_to_read_it(question: Questioner, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    script = question.write(f"os.write(1, b'x' * 1000000); open({str(done)!r}, 'w').write('1\\n'); return 1")
+    with start(script, sys.executable, deadline=20) as pending:
+        assert told_pid(done) == 1
+        assert pending.result().value == 1
+
+
+def test_a_child_that_survives_the_kill_is_given_up(
+    question: Questioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "pid"
+    real = os.killpg
+    with monkeypatch.context() as patch:
+        patch.setattr("gpu_doctor.probe.leash._DEATH_SECONDS", 0.1)
+        patch.setattr("gpu_doctor.probe.leash._kill_marked", lambda _token: None)
+        patch.setattr(os, "killpg", lambda _group, _number: None)
+        answer = question(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)", deadline=1)
+    assert (answer.ending, answer.reason) == ("stuck", "did not answer in 1 s and cannot be killed")
+    pid = told_pid(told)
+    assert alive(pid)
+    real(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (None, 0, "No such file or directory"),
+        ("no program", 0o755, "Exec format error"),
+        ("#!/nowhere/python\n", 0o755, "No such file or directory"),
+    ],
+)
+def test_an_interpreter_that_cannot_start_is_unrunnable(
+    question: Questioner, tmp_path: Path, content: str | None, mode: int, said: str
+) -> None:
+    python = tmp_path / "python"
+    if content is not None:
+        python.write_text(content)
+        python.chmod(mode)
+    answer = ask(question.write("return 1"), str(python), deadline=5)
+    assert (answer.ending, answer.reason) == ("unrunnable", f"{python} cannot be started: {said}")
+
+
+def test_an_interpreter_that_dies_before_the_question_is_unrunnable(question: Questioner, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'encodings'\" >&2\nexit 1\n")
+    python.chmod(0o755)
+    answer = ask(question.write("return 1"), str(python), deadline=5)
+    assert answer.ending == "unrunnable"
+    said = "ModuleNotFoundError: No module named 'encodings'"
+    assert answer.reason == f"the interpreter ended with exit code 1 before the question: {said}"
+
+
+def test_a_real_interpreter_without_its_standard_library_is_unrunnable(question: Questioner, tmp_path: Path) -> None:
+    answer = question("return 1", environ={**os.environ, "PYTHONHOME": str(tmp_path)})
+    assert answer.ending == "unrunnable"
+    assert "encodings" in answer.log
+
+
+def test_a_name_with_a_null_character_is_unrunnable(question: Questioner) -> None:
+    assert ask(question.write("return 1"), "py\0thon", deadline=5).ending == "unrunnable"
+
+
+def test_it_works_without_home_path_and_a_writable_place(question: Questioner) -> None:
+    script = question.write("return sorted(k for k in os.environ if not k.startswith(('LC_', 'GPU_DOCTOR_PROBE')))")
+    code = f"""\
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+import os
+os.chdir("/proc")
+os.environ["TMPDIR"] = "/nowhere"
+from gpu_doctor.probe.ask import ask
+print(ask({script!r}, sys.executable, deadline=20, environ={{}}))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "ending='answered', value=[]" in run.stdout
+
+
+def test_the_environment_is_the_one_given(question: Questioner) -> None:
+    answer = question("return os.environ.get('LD_LIBRARY_PATH')", environ={"LD_LIBRARY_PATH": "/opt/app/lib"})
+    assert answer.value == "/opt/app/lib"
+
+
+def test_neither_our_questions_nor_the_current_folder_can_shadow_a_module(
+    question: Questioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nvml.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    answer = question("import importlib.util; return importlib.util.find_spec('nvml') is None and sys.path")
+    assert str(tmp_path) not in answer.value
+    assert "" not in answer.value
+
+
+def test_a_memory_limit_holds(question: Questioner) -> None:
+    answer = question("return len(bytearray(1 << 30))", memory_limit=512 << 20)
+    assert (answer.ending, answer.reason) == ("raised", "MemoryError")
+
+
+def test_a_crash_writes_no_core_file(question: Questioner) -> None:
+    assert question("import resource; return resource.getrlimit(resource.RLIMIT_CORE)[0]").value == 0
+
+
+def test_standard_input_is_empty(question: Questioner) -> None:
+    assert question("return sys.stdin.read()").value == ""
+
+
+def test_an_anonymous_file_serves_where_the_kernel_has_no_memfd(
+    question: Questioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "memfd_create", missing)
+    assert question("return argument", argument=[1]).value == [1]
+
+
+def test_an_oversized_answer_is_refused(question: Questioner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask_module, "_ANSWER_LIMIT", 1000)
+    answer = question("return 'x' * 1000")
+    assert (answer.ending, answer.reason) == ("raised", "an answer of more than 1000 bytes")
+
+
+def test_a_question_runs_while_the_asker_does_other_things(question: Questioner, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    script = question.write(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); return 7")
+    with start(script, sys.executable, deadline=20) as pending:
+        told_pid(told)
+        assert pending.result().value == 7
+        assert pending.result() is pending.result()
+
+
+def test_leaving_the_block_or_forgetting_the_question_ends_the_child(question: Questioner, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    script = question.write(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)")
+    with start(script, sys.executable, deadline=600):
+        first = told_pid(told)
+    assert dies(first)
+    told.unlink()
+    pending = start(script, sys.executable, deadline=600)
+    second = told_pid(told)
+    del pending
+    gc.collect()
+    assert dies(second)
+
+
+@pytest.mark.parametrize("where", ["pending.result()", "time.sleep(600)"])
+def test_ctrl_c_ends_the_child(question: Questioner, tmp_path: Path, where: str) -> None:
+    told = tmp_path / "pid"
+    script = question.write(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)")
+    code = f"""\
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from gpu_doctor.probe.ask import start
+pending = start({script!r}, sys.executable, deadline=600)
+{where}
+"""
+    asker = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    child = told_pid(told)
+    asker.send_signal(signal.SIGINT)
+    assert asker.wait(30) != 0
+    assert dies(child)
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (b"\x1b[1;31mred\x1b[m", "red"),
+        (b"\x1b]8;;http://example\x1b\\link\x1b]8;;\x1b\\", "link"),
+        (b"10%\r20%\r\n100%", "10%\n20%\n100%"),
+        (b"\xff\xfe text", "\ufffd\ufffd text"),
+        (b"tab\there\x07\x08", "tab\there"),
+        (b"cut \x1b", "cut"),
+        (b"a\x1b]never closed", "a"),
+    ],
+)
+def test_output_becomes_plain_text(output: bytes, text: str) -> None:
+    assert clean(output) == text
