@@ -69,9 +69,11 @@ def take_inventory(target: Target, environ: Mapping[str, str], progress: Progres
     return collect.take_inventory(target, environ, Facts.load(), progress)
 
 
-def take_libraries(target: Target, environ: Mapping[str, str], progress: Progress = quiet) -> Inventory:
-    """Look at the target's packages, libraries and GPU code only."""
-    return collect.take_libraries(target, environ, Facts.load(), progress)
+def take_libraries(
+    target: Target, environ: Mapping[str, str], progress: Progress = quiet
+) -> tuple[tuple[Library, ...], tuple[Gpu, ...]]:
+    """Read the target's libraries that carry GPU code, and the GPUs to judge them for."""
+    return collect.take_archs(target, environ, Facts.load(), progress)
 
 
 def read_archs(files: Sequence[str]) -> tuple[Library, ...]:

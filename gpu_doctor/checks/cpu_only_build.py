@@ -1,7 +1,7 @@
 """A package is the CPU build, although this environment is meant for a GPU.
 
-What it finds. `torch` (or a companion) whose own build record names no CUDA, on a machine with an NVIDIA GPU or beside
-packages that are built for CUDA.
+What it finds. `torch` (or a companion) whose own build record names no CUDA, on a machine with an NVIDIA GPU or
+beside packages that are built for CUDA.
 
 Why it matters. "Torch not compiled with CUDA enabled", or everything runs and is thirty times slower. pip considers
 `2.8.0+cpu` to satisfy `torch>=2.5`, so a plain upgrade never replaces it.

@@ -3,11 +3,11 @@
 What it finds. CTranslate2 (faster-whisper, WhisperX) opens `libcublas.so.12` by its bare name at the first use of the
 GPU. pip puts that file into `site-packages/nvidia/cublas/lib`, a folder the loader never searches for it.
 
-Why it matters. "Library libcublas.so.12 is not found or cannot be loaded" at the first inference. It works in programs
-that import a torch of the same CUDA major first, because torch has loaded cuBLAS by then; and only in those.
+Why it matters. "Library libcublas.so.12 is not found or cannot be loaded" at the first inference. It works in
+programs that import a torch of the same CUDA major first, because torch has loaded cuBLAS by then; and only in those.
 
-What to do. Place links to cuBLAS beside CTranslate2's own library, or start the program with LD_LIBRARY_PATH naming the
-folder. Setting the variable inside the running program is too late.
+What to do. Place links to cuBLAS beside CTranslate2's own library, or start the program with LD_LIBRARY_PATH naming
+the folder. Setting the variable inside the running program is too late.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Packages of one environment are built for different CUDA majors, and one of them lacks its libraries.
 
-What it finds. `libcublas.so.12` and `libcublas.so.13` are different libraries to the loader. A torch for CUDA 13 beside
-a CTranslate2 for CUDA 12 leaves the latter without its cuBLAS. Packages of two majors whose libraries are all there
-are no illness.
+What it finds. `libcublas.so.12` and `libcublas.so.13` are different libraries to the loader. A torch for CUDA 13
+beside a CTranslate2 for CUDA 12 leaves the latter without its cuBLAS. Packages of two majors whose libraries are all
+there are no illness.
 
 Why it matters. `pip check` says "No broken requirements": the need is written in the binary, not in the metadata.
 Since torch 2.11 a plain `pip install torch` brings CUDA 13, so an upgrade of torch breaks Whisper.
@@ -22,7 +22,7 @@ from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
-from gpu_doctor.model.unknown import CannotKnow, Unknown
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 
 RULE = Rule(
     id="cuda-majors-mixed",
@@ -45,7 +45,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
             builds.append(build)
     torch = next((b for b in builds if b.distribution.name == "torch"), None)
     if torch is None or len(builds) < 2:
-        raise CannotKnow("fewer than two packages with a known CUDA build, torch among them, are installed")
+        raise DoesNotApply("there are not two packages to compare, torch among them")
     for build in builds:
         if build.major != torch.major:
             missing = [gap for gap in _gaps(inventory) if gap.package == build.distribution.name and gap.always]
@@ -78,8 +78,8 @@ def _finding(inventory: Inventory, facts: Facts, torch: CudaBuild, other: CudaBu
 
 def _remedy(inventory: Inventory, facts: Facts, torch: CudaBuild, other: CudaBuild) -> Remedy | None:
     if other.distribution.name.startswith("onnxruntime"):
-        twin = facts.newest_onnxruntime(torch.major)
+        twin = next((r for r in reversed(facts.onnxruntime_releases()) if r.cuda_major == torch.major), None)
         if twin is not None:
-            step = install(inventory, f"onnxruntime-gpu=={twin}")
+            step = install(inventory, f"onnxruntime-gpu=={twin.version}")
             return Remedy(f"Install the onnxruntime-gpu release for CUDA {torch.major}.", "ask", (step,))
     return replacement(inventory, facts, cuda_major=other.major)

@@ -1,8 +1,8 @@
 """A package opens cuDNN by name at run time, and the loader will not find it.
 
 What it finds. cuDNN 9 is a thin loader that opens its parts (`libcudnn_graph.so.9`, `libcudnn_ops.so.9`, …) by name,
-searched beside the loader's own path, on LD_LIBRARY_PATH, and in the system's folders. CTranslate2 wheels before 4.6.3
-bundle such a loader in `ctranslate2.libs/` without any of its parts.
+searched beside the loader's own path, on LD_LIBRARY_PATH, and in the system's folders. CTranslate2 wheels before
+4.6.3 bundle such a loader in `ctranslate2.libs/` without any of its parts.
 
 Why it matters. The first cuDNN call aborts the process: "Unable to load any of {libcudnn_ops…}", "Invalid handle.
 Cannot load symbol cudnnCreateTensorDescriptor". Loading a model works; the first inference kills the program.

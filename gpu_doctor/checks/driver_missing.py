@@ -3,11 +3,11 @@
 What it finds. An NVIDIA device on the PCI bus without a driver; a loaded kernel module without `libcuda.so.1` on the
 loader's path; WSL without its libcuda; a container that asks for GPUs and got no device.
 
-Why it matters. CUDA packages then fail with "libcuda.so.1: cannot open shared object file", "Found no NVIDIA driver on
-your system", or use the CPU without a word. No pip package contains libcuda: it comes with the driver.
+Why it matters. CUDA packages then fail with "libcuda.so.1: cannot open shared object file", "Found no NVIDIA driver
+on your system", or use the CPU without a word. No pip package contains libcuda: it comes with the driver.
 
-What to do. Install the driver on the host. In a container the host's driver is mounted in: start it with
-`--gpus all` and the NVIDIA Container Toolkit; never install a driver inside the image.
+What to do. Install the driver on the host. In a container the host's driver is mounted in: start it with `--gpus all`
+and the NVIDIA Container Toolkit; never install a driver inside the image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy, RunByHand
-from gpu_doctor.model.unknown import CannotKnow, Unknown
+from gpu_doctor.model.unknown import DoesNotApply, Unknown
 
 RULE = Rule(
     id="driver-missing",
@@ -38,7 +38,7 @@ RULE = Rule(
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Compare the devices of this machine with the driver files that a program would load."""
     if inventory.target.assumes_hardware:
-        raise CannotKnow("the hardware is assumed, not this machine's")
+        raise DoesNotApply("the hardware is assumed, not this machine's")
     host = inventory.host
     if host.wsl and "/dev/dxg" in host.devices:
         if host.libcuda is None:
@@ -55,7 +55,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
         message = "This container asks for GPUs and was started without any."
         yield _finding("container", message, host, _container())
     elif module is None and host.libcuda is None:
-        raise CannotKnow("no NVIDIA GPU was found in this machine")
+        raise DoesNotApply("no NVIDIA GPU was found in this machine")
 
 
 def _promised(host: Host) -> bool:

@@ -1,7 +1,7 @@
 """The NVIDIA driver is older than the CUDA version that a package was built for accepts.
 
-What it finds. Every package of the GPU stack is built for one CUDA version. NVIDIA's drivers run any CUDA release of a
-major version from that major's first driver on (minor-version compatibility: 525.60.13 for every CUDA 12, 580 for
+What it finds. Every package of the GPU stack is built for one CUDA version. NVIDIA's drivers run any CUDA release of
+a major version from that major's first driver on (minor-version compatibility: 525.60.13 for every CUDA 12, 580 for
 every CUDA 13), and every older major. A driver below that line cannot run the package at all.
 
 Why it matters. torch then reports "The NVIDIA driver on your system is too old", or quietly runs on the CPU.
@@ -17,12 +17,13 @@ from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
 from gpu_doctor.checks.engine.torch_choice import replacement
+from gpu_doctor.facts.drivers import MinimumDriver
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Driver
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
-from gpu_doctor.model.unknown import CannotKnow, Unknown, known
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown, known
 
 RULE = Rule(
     id="driver-too-old",
@@ -41,36 +42,45 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Compare the driver with the lowest driver that each package's CUDA major accepts."""
     driver = known(inventory.driver)
     if driver is None:
-        raise CannotKnow("there is no NVIDIA driver here")
+        raise DoesNotApply("there is no NVIDIA driver here")
     libcuda = inventory.host.libcuda
     if not driver.assumed and libcuda is not None and libcuda.kind == "compat":
         raise CannotKnow(f"{libcuda.path} is a forward-compatibility library; the driver's own limit does not apply")
-    too_new: list[CudaBuild] = []
+    too_new: list[tuple[CudaBuild, MinimumDriver]] = []
     for build in cuda_builds(inventory, facts):
         if isinstance(build, Unknown):
             yield build
-        elif driver.version < facts.minimum_driver(build.cuda).minor:
-            too_new.append(build)
+            continue
+        minimum = facts.minimum_driver(build.cuda)
+        if isinstance(minimum, Unknown):
+            yield minimum
+        elif driver.version < minimum.minor:
+            too_new.append((build, minimum))
     if too_new:
         yield _finding(inventory, facts, driver, too_new)
 
 
-def _finding(inventory: Inventory, facts: Facts, driver: Driver, too_new: list[CudaBuild]) -> Finding:
-    needed = max(facts.minimum_driver(build.cuda).minor for build in too_new)
-    names = ", ".join(build.distribution.label for build in too_new)
+def _finding(
+    inventory: Inventory, facts: Facts, driver: Driver, too_new: list[tuple[CudaBuild, MinimumDriver]]
+) -> Finding:
+    build, highest = max(too_new, key=lambda pair: pair[1].minor)
+    names = ", ".join(item.distribution.label for item, _ in too_new)
+    needed = highest.minor_text
     evidence = [Evidence("driver", str(driver.version), driver.where)]
-    evidence += [build.evidence() for build in too_new]
-    evidence.append(Evidence("lowest driver for that CUDA", str(needed), f"facts of {facts.date}, minor-version rule"))
+    evidence += [item.evidence() for item, _ in too_new]
+    evidence.append(
+        Evidence(f"lowest driver for CUDA {build.major}", needed, f"facts of {facts.date}: {highest.source}")
+    )
     return Finding(
         rule=RULE.id,
         severity="error",
         subject=f"driver {driver.version}",
-        message=f"Driver {driver.version} cannot run {names}: CUDA {too_new[0].cuda} needs driver {needed} or newer.",
+        message=f"Driver {driver.version} cannot run {names}: CUDA {build.cuda} needs driver {needed} or newer.",
         evidence=tuple(evidence),
         remedy=replacement(inventory, facts) or _update(needed),
-        seats=("driver", *(build.distribution.name for build in too_new)),
+        seats=("driver", *(item.distribution.name for item, _ in too_new)),
     )
 
 
-def _update(needed: object) -> Remedy:
+def _update(needed: str) -> Remedy:
     return Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")

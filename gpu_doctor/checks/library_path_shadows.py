@@ -4,8 +4,8 @@ What it finds. torch's own libraries carry DT_RPATH, which is searched before LD
 DT_RUNPATH, which is searched after it. A folder with another cuDNN on LD_LIBRARY_PATH therefore gives torch its own
 cuDNN loader with foreign parts.
 
-Why it matters. "Could not load symbol cudnnGetLibConfig", "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", or a silent change
-of version under a program that worked yesterday. Tools that print versions see nothing: both files are valid.
+Why it matters. "Could not load symbol cudnnGetLibConfig", "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", or a silent
+change of version under a program that worked yesterday. Tools that print versions see nothing: both files are valid.
 
 What to do. Take the folder out of LD_LIBRARY_PATH before Python starts; the packages need no such variable.
 """

@@ -19,7 +19,7 @@ from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Damage, Distribution, Inventory, Overlap
 from gpu_doctor.model.remedy import Remedy
-from gpu_doctor.model.unknown import CannotKnow, Unknown
+from gpu_doctor.model.unknown import DoesNotApply, Unknown
 
 RULE = Rule(
     id="ort-packages-clash",
@@ -38,7 +38,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     packages = [d for d in inventory.distributions if d.active and d.name.startswith("onnxruntime")]
     packages = [d for d in packages if not d.name.startswith(("onnxruntime-genai", "onnxruntime-extensions"))]
     if not packages:
-        raise CannotKnow("ONNX Runtime is not installed")
+        raise DoesNotApply("ONNX Runtime is not installed")
     if len(packages) > 1:
         yield _clash(inventory, packages)
         return
@@ -69,7 +69,7 @@ def _clash(inventory: Inventory, packages: list[Distribution]) -> Finding:
 
 
 def _shared(overlap: Overlap) -> list[Evidence]:
-    rows = [Evidence("files that both claim", str(overlap.files), ", ".join(overlap.sample[:2]))]
+    rows = [Evidence("files that both claim", str(overlap.files), overlap.sample[0] if overlap.sample else "")]
     rows += [
         Evidence(f"files of {owner} that are not as its RECORD says", str(count), "RECORD hashes")
         for owner, count in overlap.altered

@@ -1,12 +1,12 @@
 """ONNX Runtime's CUDA provider cannot be loaded: sessions will run on the CPU.
 
-What it finds. `libonnxruntime_providers_cuda.so` needs cuBLAS, cuDNN, cuFFT and others by bare name and carries no search
-path of its own. They are found only on LD_LIBRARY_PATH, in the process already, or after
+What it finds. `libonnxruntime_providers_cuda.so` needs cuBLAS, cuDNN, cuFFT and others by bare name and carries no
+search path of its own. They are found only on LD_LIBRARY_PATH, in the process already, or after
 `onnxruntime.preload_dlls()` (1.21 and newer). `import torch` first is not always enough: torch loads some cuDNN parts
 only when it uses them.
 
-Why it matters. `get_available_providers()` lists what was compiled in, so it still says CUDAExecutionProvider; the session
-then falls back to the CPU with one line on stderr.
+Why it matters. `get_available_providers()` lists what was compiled in, so it still says CUDAExecutionProvider; the
+session then falls back to the CPU with one line on stderr.
 
 What to do. Call `onnxruntime.preload_dlls()` before the first session; with older releases, export LD_LIBRARY_PATH
 before Python starts. Where the libraries are missing or of another CUDA major, install the matching ones.

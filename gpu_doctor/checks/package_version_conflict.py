@@ -1,7 +1,7 @@
 """Installed versions are not those that a package of the GPU stack asks for.
 
-What it finds. Every requirement between packages of the GPU stack, exact `nvidia-*` pins included, is compared with what
-is installed. Where a library lacks a symbol that another needs of it, the conflict is proven.
+What it finds. Every requirement between packages of the GPU stack, exact `nvidia-*` pins included, is compared with
+what is installed. Where a library lacks a symbol that another needs of it, the conflict is proven.
 
 Why it matters. torch pins the CUDA libraries it was tested with. Another nvJitLink under it fails at import
 ("undefined symbol: __nvJitLinkCreate_12_8"); another cuDNN or cuBLAS fails later, or calculates more slowly.
@@ -18,7 +18,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from gpu_doctor.checks.engine.requirements import allows, requirements
-from gpu_doctor.checks.engine.stack import gpu_stack, install, is_gpu_package
+from gpu_doctor.checks.engine.stack import gpu_stack, install
+from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Distribution, Inventory

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.requirements import requirements
-from gpu_doctor.checks.engine.stack import gpu_stack, install, is_gpu_package, remove
+from gpu_doctor.checks.engine.stack import gpu_stack, install, remove
+from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Distribution, Inventory, Overlap
@@ -51,7 +52,7 @@ def _finding(inventory: Inventory, overlap: Overlap, losers: list[str]) -> Findi
         outcome = f"{overlap.winner}'s files lie there, under the name of {' and '.join(losers)} too"
     else:
         outcome = "what lies there is a mixture"
-    evidence = [Evidence("shared paths", str(overlap.files), ", ".join(overlap.sample[:3]))]
+    evidence = [Evidence("shared paths", str(overlap.files), overlap.sample[0] if overlap.sample else "")]
     evidence += [
         Evidence(f"not as {o}'s RECORD says", f"{n} files", _metadata(inventory, o)) for o, n in overlap.altered
     ]

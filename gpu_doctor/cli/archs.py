@@ -35,8 +35,7 @@ def archs(
         libraries, gpus = doctor.read_archs(files), doctor.assumed_gpus(gpu or ())
     else:
         with scanning() as progress:
-            seen = doctor.take_libraries(chosen(python, prefix, gpu, None), os.environ, progress)
-        libraries, gpus = seen.libraries, seen.gpus if isinstance(seen.gpus, tuple) else ()
+            libraries, gpus = doctor.take_libraries(chosen(python, prefix, gpu, None), os.environ, progress)
     if format is Format.json:
         from gpu_doctor.report import as_archs_json
 

@@ -67,9 +67,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """Say how one rule ended on one inventory; `note` is why it was skipped or how it crashed."""
+    """Say how one rule ended on one inventory; `note` is why it was skipped, what it left open, or how it crashed.
+
+    `applies` is False where it was skipped because the target has nothing that it judges: no loss, unlike a value that
+    could not be determined.
+    """
 
     rule: str
     status: Status
     note: str = ""
     findings: tuple[Finding, ...] = ()
+    applies: bool = True

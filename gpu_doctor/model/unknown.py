@@ -16,7 +16,11 @@ class Unknown:
 
 
 class CannotKnow(Exception):
-    """Give up on a check because a value it needs is unknown or does not apply."""
+    """Give up on a check because a value that it needs is unknown."""
+
+
+class DoesNotApply(CannotKnow):
+    """Leave a check because the target has nothing that it judges."""
 
 
 def known(value: T | Unknown) -> T:

@@ -28,9 +28,7 @@ def symbol_needs(libraries: Iterable[Library], resolutions: Iterable[Resolution]
     return tuple(needs)
 
 
-def _provider(
-    consumer: Library, stem: str, present: list[Library], served: dict[tuple[str, str], str]
-) -> str | None:
+def _provider(consumer: Library, stem: str, present: list[Library], served: dict[tuple[str, str], str]) -> str | None:
     names = () if isinstance(consumer.elf, Unknown) else consumer.elf.needed
     name = next((n for n in names if n.startswith(stem)), None)
     if name is None:

@@ -19,6 +19,8 @@ def relate(runs: tuple[CheckRun, ...], rules: tuple[Rule, ...]) -> tuple[CheckRu
 
 
 def _related(finding: Finding, findings: list[Finding], yields_to: dict[str, tuple[str, ...]]) -> Finding:
+    if finding.severity == "note":
+        return finding
     root, seen = finding, {finding.fingerprint}
     while True:
         cause = next((f for f in _causes(root, findings, yields_to) if f.fingerprint not in seen), None)

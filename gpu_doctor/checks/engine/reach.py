@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.library import Resolution
-from gpu_doctor.model.unknown import CannotKnow
+from gpu_doctor.model.unknown import DoesNotApply
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:
     """Yield, per consumer, the required names starting with one of `stems` that a fresh process does not find."""
     asked = [r for r in inventory.resolutions if not r.optional and r.package and r.names[0].startswith(stems)]
     if not asked:
-        raise CannotKnow(f"no installed package asks for {stems[0]}")
+        raise DoesNotApply(f"no installed package asks for {stems[0]}")
     for consumer in dict.fromkeys(r.consumer for r in asked):
         mine = [r for r in asked if r.consumer == consumer]
         shortest = min(len(r.after) for r in mine)

@@ -10,7 +10,7 @@ from gpu_doctor.checks.engine.registry import LoadedRule
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import CheckRun, Finding
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.unknown import CannotKnow, Unknown
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 
 
 def run_rules(rules: Iterable[LoadedRule], inventory: Inventory, facts: Facts) -> tuple[CheckRun, ...]:
@@ -33,17 +33,19 @@ def run_rule(loaded: LoadedRule, inventory: Inventory, facts: Facts) -> CheckRun
                 findings.append(item)
     except CannotKnow as reason:
         unknown.append(str(reason))
-        return _ended(loaded, findings, unknown, gave_up=True)
+        return _ended(loaded, findings, unknown, gave_up=True, applies=not isinstance(reason, DoesNotApply))
     except Exception as error:  # the doctor's own fault, reported as this rule's result
         return CheckRun(loaded.rule.id, "crashed", _how(error), tuple(findings))
     return _ended(loaded, findings, unknown, gave_up=False)
 
 
-def _ended(loaded: LoadedRule, findings: list[Finding], unknown: list[str], *, gave_up: bool) -> CheckRun:
+def _ended(
+    loaded: LoadedRule, findings: list[Finding], unknown: list[str], *, gave_up: bool, applies: bool = True
+) -> CheckRun:
     note = "; ".join(dict.fromkeys(unknown))
     if findings:
         return CheckRun(loaded.rule.id, "failed", note, tuple(findings))
-    return CheckRun(loaded.rule.id, "skipped" if gave_up else "passed", note)
+    return CheckRun(loaded.rule.id, "skipped" if gave_up else "passed", note, applies=applies)
 
 
 def _how(error: Exception) -> str:

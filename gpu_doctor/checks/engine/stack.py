@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from packaging.version import Version
 
+from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.remedy import InstallPackages, RemovePackages, RunByHand, Step
-from gpu_doctor.model.unknown import CannotKnow, Unknown
-
-_GPU_STACK = re.compile(
-    r"^(torch|torchvision|torchaudio|torchcodec|torchao|pytorch-triton|triton|xformers|flash-attn|bitsandbytes|vllm|sglang"
-    r"|deepspeed|auto-gptq|ctranslate2|faster-whisper|whisperx|openai-whisper|pyannote-audio|coqui-tts|tts"
-    r"|transformers|diffusers|accelerate|onnxruntime(-.+)?|cupy(-.+)?|jax|jaxlib|jax-cuda\d*-.+|tensorflow|tensorrt(-.+)?"
-    r"|numba|nvidia-(?!ml-py|smi).+|cuda-(bindings|python|toolkit|pathfinder))$"
-)
-
-
-def is_gpu_package(name: str) -> bool:
-    """Tell whether a distribution belongs to the GPU stack."""
-    return _GPU_STACK.match(name) is not None
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 
 
 def gpu_stack(inventory: Inventory) -> tuple[Distribution, ...]:
     """Return the active distributions of the GPU stack, or give up where none is installed."""
     found = tuple(d for d in inventory.distributions if d.active and is_gpu_package(d.name))
     if not found:
-        raise CannotKnow("no GPU package is installed")
+        raise DoesNotApply("no GPU package is installed")
     return found
 
 
@@ -36,7 +24,7 @@ def installed(inventory: Inventory, name: str) -> Distribution:
     """Return the active distribution of this name, or give up where it is not installed."""
     found = inventory.distribution(name)
     if found is None:
-        raise CannotKnow(f"{name} is not installed")
+        raise DoesNotApply(f"{name} is not installed")
     return found
 
 

@@ -28,7 +28,7 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
         now = release(torch)
     except CannotKnow:
         return None
-    builds = [b for b in _fitting(inventory, facts) if cuda_major in (None, b.cuda.major)]
+    builds = [b for b in _fitting(inventory, facts) if b.cuda is not None and cuda_major in (None, b.cuda.major)]
     if not builds:
         return None
     best = min(builds, key=lambda b: _distance(b, now))
@@ -41,11 +41,21 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
 def _fitting(inventory: Inventory, facts: Facts) -> tuple[TorchBuild, ...]:
     gpus = () if isinstance(inventory.gpus, Unknown) else inventory.gpus
     driver = None if isinstance(inventory.driver, Unknown) or inventory.driver is None else inventory.driver.version
-    version = inventory.interpreter.version
+    version, machine = inventory.interpreter.version, inventory.host.machine
     python = None if isinstance(version, Unknown) else version
-    wanted = {gpu.capability for gpu in gpus} or {None}
-    found = [set(facts.torch_builds_for(capability, driver=driver, python=python)) for capability in wanted]
+    if not gpus:
+        builds = facts.torch_builds(machine=machine)
+        return tuple(b for b in builds if _runs(b, facts, driver) and (python is None or b.has_wheel_for(python)))
+    wanted = {gpu.capability for gpu in gpus}
+    found = [set(facts.torch_builds_for(c, driver=driver, python=python, machine=machine)) for c in wanted]
     return tuple(set.intersection(*found))
+
+
+def _runs(build: TorchBuild, facts: Facts, driver: Version | None) -> bool:
+    if driver is None or build.cuda is None:
+        return True
+    minimum = facts.minimum_driver(build.cuda)
+    return not isinstance(minimum, Unknown) and driver >= minimum.minor
 
 
 def _distance(build: TorchBuild, now: Version) -> tuple[int, int, int, str]:

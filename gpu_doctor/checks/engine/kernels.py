@@ -1,0 +1,65 @@
+"""Which GPUs a package's libraries carry code for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gpu_doctor.model.architecture import Capability, verdict
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.library import Library
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Join a package with its libraries whose GPU code was read, the largest first, and those that could not be."""
+
+    package: str
+    label: str
+    libraries: tuple[Library, ...]
+    unreadable: tuple[Library, ...]
+
+    def without(self, capability: Capability) -> tuple[Library, ...]:
+        """Return the libraries that carry nothing a GPU of this capability can run."""
+        return tuple(lib for lib in self.libraries if _reach(lib, capability) == "none")
+
+    def main_is_compiled_at_start(self, capability: Capability) -> bool:
+        """Tell whether the package's largest library reaches this GPU through PTX alone."""
+        return _reach(self.libraries[0], capability) == "jit"
+
+    def shown(self, capability: Capability) -> tuple[Library, ...]:
+        """Return the libraries worth showing for this GPU: those without code, else the largest."""
+        return (self.without(capability) or self.libraries)[:_SHOWN]
+
+    @property
+    def carried(self) -> str:
+        """Return the architectures of the largest library in words."""
+        return self.code_of(self.libraries[0])
+
+    @staticmethod
+    def code_of(library: Library) -> str:
+        """Return a library's GPU code in words."""
+        code = library.gpu_code
+        return f"{' '.join(code.sass) or 'no machine code'}, {'PTX ' + ' '.join(code.ptx) if code.ptx else 'no PTX'}"
+
+
+def coverages(inventory: Inventory) -> Iterator[Coverage]:
+    """Yield the coverage of every package that has GPU code of its own.
+
+    NVIDIA's own libraries are left out: which of their kernels a GPU needs is theirs to choose, and a torch that has
+    the architecture brings libraries that have it.
+    """
+    carriers = [lib for lib in inventory.libraries if lib.package and lib.gpu_code.status != "none"]
+    for package in dict.fromkeys(lib.package or "" for lib in carriers):
+        mine = sorted((lib for lib in carriers if lib.package == package), key=lambda lib: -lib.size)
+        read = tuple(lib for lib in mine if lib.gpu_code.status == "read")
+        if read and not package.startswith("nvidia-"):
+            found = inventory.distribution(package)
+            unreadable = tuple(lib for lib in mine if lib.gpu_code.status == "unknown")
+            yield Coverage(package, found.label if found else package, read, unreadable)
+
+
+def _reach(library: Library, capability: Capability) -> str:
+    return verdict(library.gpu_code.sass, library.gpu_code.ptx, capability)
