@@ -44,16 +44,15 @@ def _write_end(paper: Paper, carriers: int, libraries: int, gpus: Sequence[Gpu])
     if carriers:
         paper.blank()
         if gpus:
-            paper.prose(("native: as it is; jit: compiled by the driver at the first start, slowly; none: not", "dim"))
+            paper.prose(("native: runs; jit: the driver compiles it at the first start; none: fails", "dim"))
     if carriers < libraries:
         paper.prose((f"{libraries - carriers} of {libraries} libraries carry no GPU code", "dim"))
 
 
 def _write_row(paper: Paper, label: str, column: int, code: GpuCode, gpus: Sequence[Gpu]) -> None:
-    name = label if len(label) <= column else label[: column - 1] + "…"
-    answers = [code.reach(gpu.capability) or "" for gpu in gpus]
-    cells = [(f"{answer:<9}", _STYLES.get(answer, "")) for answer in answers]
-    paper.prose(*cells, _architectures(code), indent=2, label=f"{name:<{column}}")
+    answers = [code.reach(gpu.capability) or "-" for gpu in gpus]
+    cells = [(answer, 7, _STYLES.get(answer, "dim")) for answer in answers]
+    paper.prose(_architectures(code), indent=2, columns=[(label, column, ""), *cells])
 
 
 def _architectures(code: GpuCode) -> str:
@@ -63,9 +62,10 @@ def _architectures(code: GpuCode) -> str:
     parts = [" ".join(_numbers(code.sass))] if code.sass else []
     if code.ptx:
         parts.append("PTX " + " ".join(_numbers(code.ptx)))
-    if code.status == "unknown":
-        parts.append(f"unknown: {code.note}" if code.note else "unknown")
-    return " + ".join(parts)
+    words = " + ".join(parts)
+    if code.status == "read":
+        return words
+    return f"{words} and perhaps more: {code.note}" if words else f"unknown: {code.note}"
 
 
 def _numbers(architectures: Iterable[str]) -> list[str]:
@@ -73,5 +73,6 @@ def _numbers(architectures: Iterable[str]) -> list[str]:
 
 
 def _label(group: Sequence[Library]) -> str:
-    names = sorted({library.name for library in group})
-    return names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"
+    """Name the largest library of a line, and count the others."""
+    name = max(group, key=lambda library: (library.size, library.name)).name
+    return name if len(group) == 1 else f"{name} +{len(group) - 1}"

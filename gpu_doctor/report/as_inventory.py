@@ -31,8 +31,9 @@ def _write_machine(paper: Paper, inventory: Inventory) -> None:
         ("libcuda", "none" if host.libcuda is None else f"{host.libcuda.real} ({host.libcuda.kind})"),
     ]
     rows += [(variable.name, variable.value) for variable in host.variables]
+    width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        paper.prose(value, label=(f"{name:<8}", "bold"))
+        paper.prose(value, columns=[(name, width, "bold")])
 
 
 def _system(host: Host) -> str:

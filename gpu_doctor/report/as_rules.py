@@ -17,11 +17,11 @@ def listed(rules: Iterable[tuple[Rule, str]], look: Look) -> str:
     pairs = list(rules)
     column = max((len(rule.id) for rule, _ in pairs), default=0)
     for rule, broken in pairs:
-        label = (f"{rule.id:<{column}}", "bold")
+        name = (rule.id, column, "bold")
         if broken:
-            paper.prose((f"BROKEN: {broken}", "bold red"), label=label)
+            paper.prose((broken, "red"), columns=[name, ("BROKEN", 7, "bold red")])
         else:
-            paper.prose((f"{rule.severity:<7}", _STYLES[rule.severity]), f"  {rule.title}", label=label)
+            paper.prose(rule.title, columns=[name, (rule.severity, 7, _STYLES[rule.severity])])
     return paper.text()
 
 

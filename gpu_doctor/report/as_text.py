@@ -8,14 +8,19 @@ from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import Finding
 from gpu_doctor.model.remedy import Remedy, command
 from gpu_doctor.report.heading import hardware, write_heading
-from gpu_doctor.report.paper import Look, Paper
+from gpu_doctor.report.paper import Column, Look, Paper
 
 _SAFETY = {
     "safe": "safe: changes no package, can be undone",
     "ask": "changes packages",
     "manual": "by hand",
 }
-_SEVERITY = {"error": ("ERROR", "bold red"), "warning": ("WARNING", "bold yellow"), "note": ("NOTE", "bold blue")}
+_SICK = ("SICK", 0, "bold red")
+_SEVERITY = {
+    "error": ("ERROR", 0, "bold red"),
+    "warning": ("WARNING", 0, "bold yellow"),
+    "note": ("NOTE", 0, "bold blue"),
+}
 _EVIDENCE = 8
 _OBSERVATIONS = 3
 FILES_ONLY = "files only: this version has no live probes yet"
@@ -37,13 +42,13 @@ def _write_case(paper: Paper, case: Case, remark: str) -> None:
     if case.verdict == "healthy":
         _write_health(paper, case, primaries, remark)
     elif case.verdict == "undetermined":
-        paper.prose(_why_undetermined(case), label=("UNDETERMINED", "bold yellow"))
+        paper.prose(_why_undetermined(case), columns=[("UNDETERMINED", 0, "bold yellow")])
+    else:
+        paper.prose((f"hardware: {hardware(case.inventory)}", "dim"), indent=2)
     for number, finding in enumerate(primaries):
-        if number == 0 and case.verdict == "sick":
-            paper.prose((f"hardware: {hardware(case.inventory)}", "dim"), indent=2)
         paper.blank()
-        first = number == 0 and case.verdict == "sick"
-        _write_finding(paper, finding, case.consequences(finding), ("SICK", "bold red") if first else None)
+        label = _SICK if case.verdict == "sick" and number == 0 else _SEVERITY[finding.severity]
+        _write_finding(paper, finding, case.consequences(finding), label)
     if primaries:
         paper.blank()
     _write_crashes(paper, case)
@@ -63,7 +68,7 @@ def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark:
         words += f"; {_tally(findings)}"
     elif remark:
         words += f" ({remark})"
-    paper.prose(words + ".", label=("HEALTHY", "bold green"))
+    paper.prose(words + ".", columns=[("HEALTHY", 0, "bold green")])
 
 
 def _why_undetermined(case: Case) -> str:
@@ -71,8 +76,8 @@ def _why_undetermined(case: Case) -> str:
     return f"Only {_count(judged, 'rule')} could judge." if judged else "No rule could judge this environment."
 
 
-def _write_finding(paper: Paper, finding: Finding, effects: Sequence[Finding], label: tuple[str, str] | None) -> None:
-    paper.prose((finding.message, "bold"), label=label or _SEVERITY[finding.severity])
+def _write_finding(paper: Paper, finding: Finding, effects: Sequence[Finding], label: Column) -> None:
+    paper.prose((finding.message, "bold"), columns=[label])
     paper.prose((f"{finding.rule} · {finding.subject}", "dim"), indent=2)
     if finding.evidence:
         paper.blank()
@@ -99,7 +104,8 @@ def _write_evidence(paper: Paper, finding: Finding) -> None:
 
 
 def _write_remedy(paper: Paper, remedy: Remedy) -> None:
-    paper.prose(remedy.summary, (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2, label=("Remedy", "bold green"))
+    care = (f" ({_SAFETY[remedy.safety]})", "dim")
+    paper.prose(remedy.summary.rstrip("."), care, indent=2, columns=[("Remedy", 0, "bold green")])
     for step in remedy.steps:
         paper.command(command(step), indent=4)
 
@@ -109,7 +115,7 @@ def _write_crashes(paper: Paper, case: Case) -> None:
         if run.status == "crashed":
             paper.prose(
                 f"the rule {run.rule} broke, so the verdict lacks it: {run.note}. Please report this.",
-                label=("CRASHED", "bold white on red"),
+                columns=[("CRASHED", 0, "bold white on red")],
             )
 
 

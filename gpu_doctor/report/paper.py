@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 
@@ -17,6 +18,8 @@ _ASCII = str.maketrans({"—": "-", "…": "...", "·": "-", "×": "x", "≥": "
 _QUOTED = re.compile(r"""('[^']*'|"[^"]*"|\\.)""")
 
 Part = str | tuple[str, str]
+Column = tuple[str, int, str]
+"""A cell left of a paragraph: text, width (0: as long as the text), style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,13 @@ class Paper:
         """Leave one empty line."""
         self._sheet.write("\n")
 
-    def prose(self, *parts: Part, indent: int = 0, label: Part = "") -> None:
-        """Write a paragraph that wraps between words; a label hangs to its left; long words stay whole."""
+    def prose(self, *parts: Part, indent: int = 0, columns: Sequence[Column] = ()) -> None:
+        """Write a paragraph that wraps between words, to the right of its columns; long words stay whole."""
         text = Text()
         for part in parts:
             words, style = part if isinstance(part, tuple) else (part, "")
             text.append(self._glyphs(self.short(words)), style)
-        head = self._label(label)
+        head = Text.assemble(*(self._cell(*column) for column in columns))
         for number, line in enumerate(_wrapped(text, max(20, self.look.width - indent - head.cell_len))):
             line.rstrip()
             margin = head if number == 0 else Text(" " * head.cell_len)
@@ -97,9 +100,13 @@ class Paper:
         """Return everything written, each line ending in a line feed and none in spaces."""
         return "".join(line.rstrip() + "\n" for line in self._sheet.getvalue().split("\n")[:-1])
 
-    def _label(self, label: Part) -> Text:
-        words, style = label if isinstance(label, tuple) else (label, "")
-        return Text.assemble((self._glyphs(words), style), "  ") if words else Text()
+    def _cell(self, words: str, width: int, style: str) -> Text:
+        """Return one column's text, cut or padded to its width, and the gap after it."""
+        text = self._glyphs(self.short(words))
+        mark = self._glyphs("…")
+        if 0 < width < cell_len(text):
+            text = text[: width - len(mark)] + mark
+        return Text.assemble((text, style), " " * (max(width - cell_len(text), 0) + 2))
 
     def _glyphs(self, text: str) -> str:
         return text if self.look.unicode else text.translate(_ASCII)
