@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from packaging.version import Version
 
 from gpu_doctor.model.hardware import DriverLibrary
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.readers.ld_cache import read_cache
+from gpu_doctor.readers.ld_cache import LdCache, read_cache
 from gpu_doctor.readers.text import read_bytes
 from gpu_doctor.readers.tree import Tree
 
@@ -100,8 +101,12 @@ def searcher(tree: Tree, environ: Mapping[str, str], machine: str) -> Search:
     LD_LIBRARY_PATH, ld.so.cache, the default directories; at last the folders where drivers are known to hide.
     """
 
+    @functools.cache
+    def cache() -> LdCache:
+        return read_cache(tree.path("/etc/ld.so.cache"), machine)
+
     def search(name: str) -> tuple[str, str] | None:
-        for path, rule in _candidates(tree, environ, machine, name):
+        for path, rule in _candidates(tree, environ, machine, name, cache):
             if os.path.isfile(path) and not _is_32_bit(path):
                 return path, rule
         return None
@@ -109,11 +114,13 @@ def searcher(tree: Tree, environ: Mapping[str, str], machine: str) -> Search:
     return search
 
 
-def _candidates(tree: Tree, environ: Mapping[str, str], machine: str, name: str) -> Iterator[tuple[str, str]]:
+def _candidates(
+    tree: Tree, environ: Mapping[str, str], machine: str, name: str, cache: Callable[[], LdCache]
+) -> Iterator[tuple[str, str]]:
     for folder in re.split("[:;]", environ.get("LD_LIBRARY_PATH", "")):
         if folder.startswith("/"):
             yield f"{tree.path(folder)}/{name}", "LD_LIBRARY_PATH"
-    cached = read_cache(tree.path("/etc/ld.so.cache"), machine).lookup(name, ())
+    cached = cache().lookup(name, ())
     if cached is not None:
         yield tree.path(cached), "ld.so.cache"
     for folder in _DEFAULT_FOLDERS:

@@ -26,8 +26,11 @@ _CONTAINER_VARIABLES = (
     ("APPTAINER_CONTAINER", "apptainer"),
     ("SINGULARITY_CONTAINER", "apptainer"),
 )
-_CONTAINER_GROUPS = re.compile(r"/(kubepods|docker|libpod|lxc|crio|containerd)\b")
-_GROUP_NAMES = {"kubepods": "kubernetes", "libpod": "podman", "crio": "kubernetes"}
+# A group named after a container (`docker/<id>`, `docker-<id>.scope`), not after the engine's own service.
+_CONTAINER_GROUPS = re.compile(
+    r"/(?:(kubepods)(?:[./-]|$)|(docker|libpod|crio|cri-containerd)(?:/|-[0-9a-f]{12})|(lxc)[./])", re.MULTILINE
+)
+_GROUP_NAMES = {"kubepods": "kubernetes", "libpod": "podman", "crio": "kubernetes", "cri-containerd": "kubernetes"}
 
 _GLIBC_TEXT = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+)")
 _GLIBC_NAME = re.compile(r"libc-(\d+\.\d+)\.so$")
@@ -87,7 +90,8 @@ def _container(tree: Tree, environ: Mapping[str, str]) -> str | None:
     for name in ("/proc/self/cgroup", "/proc/1/cgroup"):
         match = _CONTAINER_GROUPS.search(tree.text(name) or "")
         if match:
-            return f"{_GROUP_NAMES.get(match[1], match[1])} ({name})"
+            group = match[match.lastindex or 0]
+            return f"{_GROUP_NAMES.get(group, group)} ({name})"
     announced = (tree.text("/run/systemd/container") or environ.get("container", "")).strip()
     return f"{announced[:40]} ($container)" if announced else None
 
