@@ -59,7 +59,7 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> 
     absent = [n for n in needs if n not in folders]
     can_preload = version >= _FIRST_PRELOAD and not absent
     # Present libraries and a release that can preload them: one call away from working, and many programs make it.
-    severity: Severity = "note" if can_preload else ("error" if absent else "warning")
+    severity: Severity = "note" if can_preload else ("error" if absent and _gpu_here(inventory) else "warning")
     where = "are not installed" if absent else "are installed where the loader does not look"
     listed = ", ".join((absent or needs)[:3]) + (", …" if len(absent or needs) > 3 else "")
     return Finding(
@@ -72,6 +72,10 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> 
         remedy=_remedy(inventory, facts, absent, sorted(set(folders.values())), can_preload=can_preload),
         seats=("onnxruntime", "onnxruntime-gpu", gap.consumer),
     )
+
+
+def _gpu_here(inventory: Inventory) -> bool:
+    return not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus)
 
 
 def _folders(inventory: Inventory, names: list[str]) -> dict[str, str]:
