@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gpu_doctor.errors import UnknownHardware, UsageError
+from gpu_doctor.facts.imports import read_catalogue
 from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.hardware import Driver, Gpu
@@ -24,6 +25,7 @@ from gpu_doctor.readers.interpreter import read_interpreter
 from gpu_doctor.readers.libraries import find_libraries, find_unrecorded, read_files, read_libraries
 from gpu_doctor.readers.overlaps import find_overlaps
 from gpu_doctor.readers.record import Records, read_records
+from gpu_doctor.readers.resolutions import resolve_environment, where
 from gpu_doctor.readers.symbols import symbol_needs
 from gpu_doctor.readers.wheels import read_distributions
 
@@ -157,10 +159,24 @@ def _capability_of(facts: Facts) -> Callable[[str], tuple[int, int] | None]:
     return capability_of
 
 
-def _resolutions(packages: Packages, environ: Mapping[str, str], elf: ReadElf) -> tuple[Resolution, ...]:
-    return ()
-
-
 def locate(library: str, after: Sequence[str], target: Target, environ: Mapping[str, str]) -> tuple[Resolution, ...]:
     """Answer which file serves a library, by which rule, after these imports."""
-    return ()
+    interpreter = read_interpreter(target, environ)
+    distributions, _ = read_distributions(interpreter)
+    site_dirs, versions = _search(interpreter, distributions)
+    return where(library, after, site_dirs, _program(interpreter), versions, environ, read_catalogue(), read_elf)
+
+
+def _resolutions(packages: Packages, environ: Mapping[str, str], elf: ReadElf) -> tuple[Resolution, ...]:
+    site_dirs, versions = _search(packages.interpreter, packages.distributions)
+    program = _program(packages.interpreter)
+    return resolve_environment(site_dirs, program, versions, environ, read_catalogue(), elf)
+
+
+def _search(interpreter: Interpreter, distributions: Sequence[Distribution]) -> tuple[tuple[str, ...], dict[str, str]]:
+    folders = tuple(entry.path for entry in interpreter.search_path)
+    return folders, {d.name: str(d.version) for d in distributions if d.active and not isinstance(d.version, Unknown)}
+
+
+def _program(interpreter: Interpreter) -> str | None:
+    return interpreter.executable if interpreter.resolved else None

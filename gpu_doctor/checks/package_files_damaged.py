@@ -49,8 +49,9 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
 def _finding(inventory: Inventory, package: Distribution, damages: list[Damage]) -> Finding:
     kinds = {kind: [d for d in damages if d.problem == kind] for kind in ("missing", "truncated", "altered")}
     counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
-    files = "1 file is" if len(damages) == 1 else f"{len(damages)} files are"
-    code = [d for d in damages if d.path.endswith(".py") or ".so" in d.path]
+    files = "1 file" if len(damages) == 1 else f"{len(damages)} files"
+    verb = "is" if len(damages) == 1 else "are"
+    first = (code or damages)[0].path.rpartition("/")[2]
     # A changed text file is worth a word; a library or module that is not what was installed is an illness.
     severity: Severity = "error" if code else "note"
     evidence = [
@@ -66,7 +67,7 @@ def _finding(inventory: Inventory, package: Distribution, damages: list[Damage])
         rule=RULE.id,
         severity=severity,
         subject=package.name,
-        message=f"{files} not as {package.label} installed them ({counts}): {(code or damages)[0].path.rpartition('/')[2]}.",
+        message=f"{files} of {package.label} {verb} not as installed ({counts}): {first}.",
         evidence=tuple(evidence),
         remedy=remedy,
         seats=(package.name, *(d.path for d in damages)),

@@ -31,19 +31,22 @@ class Case:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return all findings, the primary cause first: worst severity, then the earliest stage."""
+        """Return all findings, the primary cause first: worst severity, earliest stage, most consequences."""
         stages = {rule.id: STAGES.index(rule.stage) for rule in self.rules}
 
-        def rank(finding: Finding) -> tuple[bool, int, int, str, str]:
+        everything = tuple(f for run in self.runs for f in run.findings)
+
+        def rank(finding: Finding) -> tuple[bool, int, int, int, str, str]:
             return (
                 finding.consequence_of is not None,
                 SEVERITIES.index(finding.severity),
                 stages.get(finding.rule, len(STAGES)),
+                -sum(other.consequence_of == finding.fingerprint for other in everything),
                 finding.rule,
                 finding.subject,
             )
 
-        return tuple(sorted((f for run in self.runs for f in run.findings), key=rank))
+        return tuple(sorted(everything, key=rank))
 
     def consequences(self, primary: Finding) -> tuple[Finding, ...]:
         """Return the findings that this one explains."""

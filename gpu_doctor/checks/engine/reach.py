@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.library import Resolution, Tried
 from gpu_doctor.model.unknown import DoesNotApply
 
 
@@ -28,14 +30,11 @@ class Gap:
 
     def evidence(self) -> tuple[Evidence, ...]:
         """Return what was asked for and where ld.so looked, then what an earlier import would change."""
-        rows = [_looked(r) for r in self.missing[:4]]
-        if len(self.missing) > 4:
-            rest = ", ".join(r.names[0] for r in self.missing[4:])
-            rows.append(Evidence("also not found", rest, self.consumer))
-        rows += [
-            Evidence(f"after import of {', '.join(r.after)}", f"{r.names[0]}: {r.rule}", r.found or "")
-            for r in self.supplied[:1]
-        ]
+        rows = [_looked(self.missing[0])]
+        if len(self.missing) > 1:
+            rows.append(Evidence("likewise", ", ".join(_plain(r) for r in self.missing[1:]), self.consumer))
+        for helped in self.supplied[:1]:
+            rows.append(Evidence(f"after import {', '.join(helped.after)}", helped.rule, helped.found or ""))
         return tuple(rows)
 
 
@@ -59,7 +58,19 @@ def _distinct(resolutions: tuple[Resolution, ...]) -> tuple[Resolution, ...]:
 
 
 def _looked(resolution: Resolution) -> Evidence:
-    tried = [f"{t.path} ({t.outcome}; {t.rule})" for t in resolution.tried[:3]]
-    what = "dlopen" if resolution.how == "dlopen" else "needs"
-    looked = "; ".join(tried) if tried else "no folder of the search path has it"
-    return Evidence(f"{what} {' or '.join(resolution.names)}", f"not found: {looked}", resolution.consumer)
+    verb = "opens" if resolution.how == "dlopen" else "needs"
+    places = dict.fromkeys(_place(step) for step in resolution.tried)
+    searched = "; ".join(places) if places else "the loader's folders"
+    return Evidence(f"{verb} {_plain(resolution)}", f"not in {searched}", resolution.consumer)
+
+
+def _plain(resolution: Resolution) -> str:
+    """Return the name that pip's libraries carry among those asked for: with its major version and no more."""
+    return next((n for n in resolution.names if re.search(r"\.so\.\d+$", n)), resolution.names[-1])
+
+
+def _place(step: Tried) -> str:
+    folder = posixpath.dirname(step.path)
+    if step.rule.startswith("DT_"):
+        return f"{folder} ({step.rule.partition(' of ')[0]})"
+    return step.path if step.rule == "ld.so.cache" else folder

@@ -31,7 +31,9 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
     builds = [b for b in _fitting(inventory, facts) if b.cuda is not None and cuda_major in (None, b.cuda.major)]
     if not builds:
         return None
-    best = min(builds, key=lambda b: _distance(b, now))
+    known_gpu = not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus)
+    # Without a GPU to judge by, the default build is the safe one: it carries the most architectures.
+    best = min(builds, key=lambda b: (not known_gpu and not b.default, _distance(b, now)))
     companions = tuple(name for name in _COMPANIONS if inventory.distribution(name))
     backend = None if best.default else best.tag
     step = install(inventory, f"torch=={best.release}", *companions, torch_backend=backend)

@@ -1,0 +1,85 @@
+"""The doctor names what is wrong with each sick lab, in one primary finding, and raises no error on its healthy twin."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpu_doctor import doctor
+from gpu_doctor.model.case import Case
+from tests.labs.recipes import HEALTHY, RECIPES, SICK
+
+pytestmark = pytest.mark.lab
+
+Lab = Callable[[str], Path]
+
+# Lab → the rule of the primary finding, and a pattern that its words or evidence contain.
+NAMED = {
+    "whisperx-cudnn": ("cudnn-unreachable", r"libcudnn_(graph|ops)"),
+    "whisperx-ort": ("ort-packages-clash", r"onnxruntime-gpu"),
+    "ort-clash": ("ort-packages-clash", r"CUDA provider .* is lost"),
+    "gutted-onnxruntime": ("ort-packages-clash", r"lost \d+ of its files"),
+    "folk-fixed": ("cudnn-unreachable", r"its folder is not searched"),
+    "torch26-5090": ("kernel-image-missing", r"sm_120"),
+    "torch212-t4": ("kernel-image-missing", r"libtorch_cuda_linalg\.so"),
+    "torch-driver525": ("driver-too-old", r"525\.60\.13"),
+    "cuda13-ct2": ("cuda-majors-mixed", r"libcublas\.so\.12"),
+    "nvjitlink": ("package-version-conflict", r"nvidia-nvjitlink-cu12==12\.8\.93"),
+    "shadowed-cudnn": ("library-path-shadows", r"libcudnn_graph\.so\.9"),
+    "cudnn-overwritten": ("packages-overwrite", r"nvidia-cudnn-cu12 and nvidia-cudnn-cu13"),
+    "truncated": ("package-files-damaged", r"libcudnn_ops\.so\.9"),
+}
+
+
+def examined(lab: Lab, name: str) -> Case:
+    recipe, prefix = RECIPES[name], lab(name)
+    given = list(recipe.arguments)
+    gpus = [given[i + 1] for i, word in enumerate(given) if word == "--gpu"]
+    drivers = [given[i + 1] for i, word in enumerate(given) if word == "--driver"]
+    inherited = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH")}
+    environ = {**inherited, **recipe.environment(prefix)}
+    target = doctor.choose(str(prefix / "bin/python"), None, environ, str(prefix), gpus, next(iter(drivers), None))
+    return doctor.examine(target, environ).cases[0]
+
+
+def words(case: Case, rule: str) -> str:
+    findings = [f for f in case.findings if f.rule == rule and f.severity in ("error", "warning")]
+    return "\n".join([f.message for f in findings] + [f"{e.what} {e.value}" for f in findings for e in f.evidence])
+
+
+def test_every_sick_lab_is_expected_here() -> None:
+    assert set(NAMED) == set(SICK)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_illness_is_named(lab: Lab, name: str) -> None:
+    case, (rule, pattern) = examined(lab, name), NAMED[name]
+    assert re.search(pattern, words(case, rule)), [(f.rule, f.severity, f.message) for f in case.findings]
+    assert [run for run in case.runs if run.status == "crashed"] == []
+
+
+# Labs with two illnesses of their own: a clash of ONNX Runtime beside an unreachable cuDNN.
+SEVERAL = {"whisperx-cudnn", "whisperx-ort"}
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMED) - SEVERAL))
+def test_one_illness_is_one_error(lab: Lab, name: str) -> None:
+    errors = [f.rule for f in examined(lab, name).findings if f.severity == "error"]
+    assert errors == [NAMED[name][0]]
+
+
+@pytest.mark.parametrize("name", sorted(SEVERAL))
+def test_two_illnesses_are_two_errors(lab: Lab, name: str) -> None:
+    errors = [f.rule for f in examined(lab, name).findings if f.severity == "error"]
+    assert sorted(errors) == ["cudnn-unreachable", "ort-packages-clash"]
+
+
+@pytest.mark.parametrize("name", sorted(HEALTHY))
+def test_healthy_twin_raises_no_error(lab: Lab, name: str) -> None:
+    case = examined(lab, name)
+    assert [(f.rule, f.message) for f in case.findings if f.severity == "error"] == []
+    assert case.verdict == "healthy"
