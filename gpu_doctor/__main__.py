@@ -13,8 +13,11 @@ def main() -> None:
         # Before anything heavy is imported: a version is asked for by scripts, often and in loops.
         sys.stdout.write(f"gpu-doctor {__version__}\n")
         return
-    from gpu_doctor.cli.app import run
-
+    try:
+        from gpu_doctor.cli.app import run
+    except KeyboardInterrupt:
+        # Interrupted while starting: nothing was begun, so there is nothing to say.
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -25,7 +25,7 @@ def clean(text: str, limit: int = 2000) -> str:
 
 def clean_block(text: str, limit: int = 20000) -> str:
     """Return the text with its line breaks kept and every line cleaned, indentation included."""
-    return "\n".join(_indent(line) + clean(line) for line in text[:limit].splitlines())
+    return "\n".join(_indent(line) + clean(line.lstrip(" ")) for line in text[:limit].splitlines())
 
 
 def clean_command(command: str) -> str:
