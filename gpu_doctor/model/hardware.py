@@ -37,8 +37,14 @@ class Driver:
 
     @property
     def label(self) -> str:
-        """Return the version as NVIDIA writes it, such as `580.95.05`; Version itself drops the zero."""
-        return ".".join(f"{part:02d}" if place == 2 else str(part) for place, part in enumerate(self.version.release))
+        """Return the version in NVIDIA's spelling, such as `535.54.03`."""
+        return driver_text(self.version)
+
+
+def driver_text(version: Version) -> str:
+    """Write a driver version as NVIDIA does: every number after the first has at least two digits."""
+    first, *others = version.release
+    return ".".join((str(first), *(f"{number:02}" for number in others)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from gpu_doctor.model.hardware import Driver, Gpu, Host
+from gpu_doctor.model.hardware import Driver, Gpu, Host, driver_text
 from gpu_doctor.model.inventory import Observation
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe.ask import Answer, Pending, ask, start
@@ -200,7 +200,7 @@ def _not_loaded(host: Host, reason: str) -> Hardware:
 def _mismatch(host: Host, reason: str) -> Hardware:
     library = host.libnvidia_ml.version if host.libnvidia_ml else None
     if library and isinstance(host.kernel_module, Version):
-        reason = f"{reason}; the kernel module is {host.kernel_module}, the library {library}"
+        reason = f"{reason}; the kernel module is {driver_text(host.kernel_module)}, the library {library}"
     return Unknown(reason), Unknown(reason)
 
 

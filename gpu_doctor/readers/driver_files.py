@@ -18,7 +18,8 @@ from gpu_doctor.readers.tree import Tree
 
 Search = Callable[[str], "tuple[str, str] | None"]
 
-UNSEARCHED = "driver folder that ld.so does not search"
+LIBCUDA = "libcuda.so.1"
+NVML = "libnvidia-ml.so.1"
 
 _DEFAULT_FOLDERS = (
     *("/lib/{machine}-linux-gnu", "/usr/lib/{machine}-linux-gnu"),
@@ -98,7 +99,7 @@ def read_driver_library(name: str, search: Search) -> DriverLibrary | None:
 def searcher(tree: Tree, environ: Mapping[str, str], machine: str) -> Search:
     """Return a search in the order of ld.so, for a program that brings no search path of its own.
 
-    LD_LIBRARY_PATH, ld.so.cache, the default directories; at last the folders where drivers are known to hide.
+    LD_LIBRARY_PATH, ld.so.cache, the default directories; for NVML at last the folders where drivers are known to hide.
     """
 
     @functools.cache
@@ -125,8 +126,9 @@ def _candidates(
         yield tree.path(cached), "ld.so.cache"
     for folder in _DEFAULT_FOLDERS:
         yield tree.path(f"{folder.format(machine=machine)}/{name}"), "default directory"
-    for folder in _DRIVER_FOLDERS:
-        yield tree.path(f"{folder}/{name}"), UNSEARCHED
+    # A libcuda outside of the search does not count: no program would load it. NVML can be asked by its path.
+    for folder in _DRIVER_FOLDERS if name == NVML else ():
+        yield tree.path(f"{folder}/{name}"), "driver folder that ld.so does not search"
 
 
 def _is_32_bit(path: str) -> bool:

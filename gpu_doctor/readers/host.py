@@ -56,8 +56,8 @@ def read_host(environ: Mapping[str, str], root: str = "/", search: Search | None
         glibc=_glibc(find),
         container=container,
         wsl=wsl,
-        libcuda=driver_files.read_driver_library("libcuda.so.1", find),
-        libnvidia_ml=driver_files.read_driver_library("libnvidia-ml.so.1", find),
+        libcuda=driver_files.read_driver_library(driver_files.LIBCUDA, find),
+        libnvidia_ml=driver_files.read_driver_library(driver_files.NVML, find),
         devices=driver_files.read_devices(tree),
         pci_gpus=Unknown("WSL shows the GPU as /dev/dxg, not on the PCI bus")
         if wsl

@@ -97,9 +97,9 @@ def test_a_failing_nvml_is_named_and_nothing_is_claimed(tmp_path: Path, nvml_ini
 def test_a_mismatch_names_both_versions(tmp_path: Path) -> None:
     environ = simulated_driver(tmp_path, RTX_4090, driver="550.54.14", nvml_init=18, environ=NO_TOOLS)
     library = DriverLibrary("libnvidia-ml.so.1", "libnvidia-ml.so.550.54.14", "550.54.14", "driver", "ld.so.cache")
-    host = kit.host(libnvidia_ml=library, kernel_module=Version("535.129.03"))
+    host = kit.host(libnvidia_ml=library, kernel_module=Version("535.54.03"))
     (driver, _), _ = asked(host, environ, deadline=20)
-    assert unknown(driver).endswith("; the kernel module is 535.129.3, the library 550.54.14")
+    assert unknown(driver).endswith("; the kernel module is 535.54.03, the library 550.54.14")
 
 
 def test_a_library_without_a_loaded_driver_and_without_a_gpu_is_no_driver(tmp_path: Path) -> None:

@@ -200,9 +200,13 @@ def test_a_folder_that_is_only_called_compat_is_not_one(bare_metal: Machine) -> 
     assert libcuda(bare_metal, LD_LIBRARY_PATH="/opt/compat").kind == "driver"
 
 
-def test_a_driver_outside_the_search_of_ld_so_is_found_and_said_to_be(machine: Machine) -> None:
-    machine.library("/usr/local/nvidia/lib64", "libcuda.so", "535.54.03")
-    assert libcuda(machine).rule == "driver folder that ld.so does not search"
+def test_outside_the_search_of_ld_so_only_nvml_counts(machine: Machine) -> None:
+    for name in ("libcuda.so", "libnvidia-ml.so"):
+        machine.library("/usr/local/nvidia/lib64", name, "535.54.03")
+    host = machine.host()
+    assert host.libcuda is None
+    assert host.libnvidia_ml is not None
+    assert host.libnvidia_ml.rule == "driver folder that ld.so does not search"
 
 
 def test_the_cache_of_ld_so_is_read(machine: Machine) -> None:
@@ -245,7 +249,7 @@ def test_wsl(machine: Machine) -> None:
     machine.file("/proc/version", "Linux version 5.15.167.4-microsoft-standard-WSL2 (root@x)\n").file("/dev/dxg")
     machine.folder("/sys/bus/pci/devices")
     machine.file("/usr/lib/wsl/lib/libcuda.so.1", ELF_64 + bytes(150_000))
-    host = machine.host()
+    host = machine.host({"LD_LIBRARY_PATH": "/usr/lib/wsl/lib"})
     assert (host.wsl, host.devices) == (True, ("/dev/dxg",))
     assert host.pci_gpus == Unknown("WSL shows the GPU as /dev/dxg, not on the PCI bus")
     assert host.libcuda is not None

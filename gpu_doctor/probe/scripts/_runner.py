@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every c
     from typing import Any
 
 
-def main() -> None:
+def _main() -> None:
     script, channel, memory, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     # The asker enforces the deadline; the alarm only serves where the asker itself was killed.
     signal.alarm(seconds)
@@ -79,4 +79,4 @@ def _write(channel: int, document: bytes) -> None:
         offset += os.pwrite(channel, document[offset:], offset)
 
 
-main()
+_main()
