@@ -103,11 +103,11 @@ class Table:
         self.file = file
         self.checked = data.get("checked")
         self.sources: dict[str, str] = data.get("sources", {})
-        self._data = data
+        self.data = data
 
     def rows(self, kind: str) -> tuple[Row, ...]:
         """Return the rows of this kind; a table without any is broken."""
-        found = self._data.get(kind)
+        found = self.data.get(kind)
         if not isinstance(found, list) or not found or not all(isinstance(values, dict) for values in found):
             raise FactsError(f"{self.file}: no rows of {kind}")
         return tuple(Row(self, _label(kind, n, values), values) for n, values in enumerate(found, 1))

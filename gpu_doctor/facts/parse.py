@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from gpu_doctor.model import architecture
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 _CAPABILITY = re.compile(r"^(\d{1,2})\.(\d)$")
 _REQUIREMENT = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*(?:==|~=|<=|>=|<|>)[0-9][0-9.]*(?:,(?:<=|>=|<|>)[0-9][0-9.]*)*$")
@@ -46,6 +48,8 @@ def version(value: Any) -> Version:
 
 def specifier(value: Any) -> SpecifierSet:
     """Parse version bounds, such as `>=9`."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # slow to import; few tables need it
+
     try:
         return SpecifierSet(text(value))
     except InvalidSpecifier as error:

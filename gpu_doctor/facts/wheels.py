@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gpu_doctor.facts import load, parse
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 # nvidia-cublas-cu12, cupy-cuda12x, jax-cuda12-plugin, nvidia-dali-cuda120
 _GENERATION = re.compile(r"-cu(?:da)?(\d\d)\d?x?(?=-|$)")
@@ -17,13 +20,17 @@ _GENERATION = re.compile(r"-cu(?:da)?(\d\d)\d?x?(?=-|$)")
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """Say which libraries a wheel provides, in these versions of it."""
+    """Say which libraries a wheel provides, in these versions of it (None: in all)."""
 
     name: str
     cuda: int
-    versions: SpecifierSet
+    versions: SpecifierSet | None
     sonames: tuple[str, ...]
     source: str
+
+    def has(self, version: Version | None) -> bool:
+        """Tell whether this row speaks of a version of the wheel; None means any."""
+        return version is None or self.versions is None or version in self.versions
 
 
 class Wheels:
@@ -44,8 +51,8 @@ class Wheels:
 
     def sonames(self, name: str, version: Version | None) -> tuple[str, ...]:
         """Return the libraries of this wheel, of one version where it is given."""
-        fitting = (w for w in self._wheels if w.name == name and (version is None or version in w.versions))
-        return tuple(soname for wheel in fitting for soname in wheel.sonames)
+        fitting = (wheel for wheel in self._wheels if wheel.name == name and wheel.has(version))
+        return tuple(dict.fromkeys(soname for wheel in fitting for soname in wheel.sonames))
 
     def generation(self, name: str) -> int | None:
         """Return the major version of CUDA that a distribution's name tells, or None."""
@@ -62,7 +69,7 @@ def _wheel(row: load.Row) -> Wheel:
     wheel = Wheel(
         row.take("name", parse.text),
         row.take("cuda", parse.integer),
-        row.maybe("versions", parse.specifier, SpecifierSet()),
+        row.maybe("versions", parse.specifier, None),
         row.take("sonames", parse.texts),
         row.source,
     )
