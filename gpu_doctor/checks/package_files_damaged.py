@@ -51,6 +51,7 @@ def _finding(inventory: Inventory, package: Distribution, damages: list[Damage])
     counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
     files = "1 file" if len(damages) == 1 else f"{len(damages)} files"
     verb = "is" if len(damages) == 1 else "are"
+    code = [d for d in damages if d.path.endswith(".py") or ".so" in d.path]
     first = (code or damages)[0].path.rpartition("/")[2]
     # A changed text file is worth a word; a library or module that is not what was installed is an illness.
     severity: Severity = "error" if code else "note"

@@ -33,8 +33,7 @@ class Gap:
         rows = [_looked(self.missing[0])]
         if len(self.missing) > 1:
             rows.append(Evidence("likewise", ", ".join(_plain(r) for r in self.missing[1:]), self.consumer))
-        for helped in self.supplied[:1]:
-            rows.append(Evidence(f"after import {', '.join(helped.after)}", helped.rule, helped.found or ""))
+        rows += [Evidence(f"after import {', '.join(r.after)}", r.rule, r.found or "") for r in self.supplied[:1]]
         return tuple(rows)
 
 
