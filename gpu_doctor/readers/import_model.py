@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import glob
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from packaging.version import InvalidVersion, Version
 
 from gpu_doctor.model.imports import Ask, Catalogue, Open, Preload, Recipe
 from gpu_doctor.readers.linker import Event, Linker, Loaded, Process
 
-_CUDA_RUNTIME = re.compile(r"^libcudart\.so\.(\d+)")
+_CUDA_RUNTIME = "libcudart.so."
 _FULL_VERSION = re.compile(r"\.so\.(\d+\.\d+\.\d+)$")
+_CUDNN_OF_WHEEL = ("/nvidia/cudnn/lib/libcudnn.so.9", "/nvidia/cudnn/lib/libcudnn_graph.so.9")
 _CTYPES = "lib/python3*/lib-dynload/_ctypes.*.so"
 
 
@@ -46,7 +47,8 @@ class Site:
     ) -> None:
         self.folders = tuple(folders)
         self.distributions = distributions
-        self.asks = catalogue.asks
+        self._catalogue = catalogue
+        self._asks: dict[tuple[str, str], tuple[Ask, ...]] = {}
         self.linker = linker
         self.recipes: dict[str, Recipe] = {}
         for name, version in distributions.items():
@@ -60,9 +62,11 @@ class Site:
         """Return a process in which these modules were imported, in this order; it belongs to the caller."""
         key = tuple(modules)
         if key not in self._states:
-            process = self.after(key[:-1])
-            process.events.clear()
-            _Import(self, process).run(key[-1])
+            first = self.recipes[key[0]].imports if len(key) == 1 and key[0] in self.recipes else ()
+            process = self.after(first or key[:-1])
+            if not first:
+                process.events.clear()
+            _Import(self, process, first).run(key[-1])
             self._states[key] = process
         process = self._states[key].fork()
         process.events.extend(self._states[key].events)
@@ -72,6 +76,14 @@ class Site:
         """Return a module and those that importing it imports, nearest first."""
         recipe = self.recipes.get(module)
         return (module, *recipe.imports) if recipe else (module,)
+
+    def asks(self, item: Loaded) -> tuple[Ask, ...]:
+        """Return what a library is known to ask for by name."""
+        labels = (os.path.basename(item.path), item.elf.soname or "")
+        if labels not in self._asks:
+            known = self._catalogue.asks
+            self._asks[labels] = tuple(ask for ask in known if any(fnmatchcase(label, ask.library) for label in labels))
+        return self._asks[labels]
 
     def matches(self, folder: str, pattern: str) -> tuple[str, ...]:
         """Return the paths in a folder that a glob matches, sorted."""
@@ -93,10 +105,10 @@ class Site:
 class _Import:
     """Do in a process what importing a module does."""
 
-    def __init__(self, site: Site, process: Process) -> None:
+    def __init__(self, site: Site, process: Process, done: Iterable[str]) -> None:
         self._site = site
         self._process = process
-        self._done: set[str] = set()
+        self._done = set(done)
 
     def run(self, module: str) -> None:
         recipe = self._site.recipes.get(module)
@@ -144,19 +156,10 @@ class _Import:
         mark = len(process.loaded)
         event = process.dlopen(name, caller, cause)
         for item in process.loaded[mark:]:
-            for ask in asks_of(self._site, item, ("load",)):
-                answer(self._site, process, ask, item)
+            for ask in self._site.asks(item):
+                if ask.when == "load":
+                    answer(self._site, process, ask, item)
         return event
-
-
-def asks_of(site: Site, item: Loaded, when: Sequence[str] | None = None) -> tuple[Ask, ...]:
-    """Return what a library is known to ask for by name; `when` narrows it to these occasions."""
-    labels = {os.path.basename(item.path), item.elf.soname or ""}
-    return tuple(
-        ask
-        for ask in site.asks
-        if (when is None or ask.when in when) and any(fnmatch.fnmatchcase(label, ask.library) for label in labels)
-    )
 
 
 def answer(site: Site, process: Process, ask: Ask, item: Loaded) -> Asked | None:
@@ -179,11 +182,11 @@ def answer(site: Site, process: Process, ask: Ask, item: Loaded) -> Asked | None
 def fill(text: str, process: Process, item: Loaded | None = None, version: str | None = None) -> str | None:
     """Fill `{cuda}`, `{full}`, `{minor}` and `$ORIGIN`; return None where a value is not known."""
     if "{cuda}" in text:
-        majors = (_CUDA_RUNTIME.match(os.path.basename(loaded.path)) for loaded in process.loaded)
-        major = next((match[1] for match in majors if match), None)
-        if major is None:
+        sonames = (loaded.elf.soname for loaded in process.loaded)
+        runtime = next((name for name in sonames if name and name.startswith(_CUDA_RUNTIME)), None)
+        if runtime is None:
             return None
-        text = text.replace("{cuda}", major)
+        text = text.replace("{cuda}", runtime.removeprefix(_CUDA_RUNTIME).partition(".")[0])
     if "{full}" in text or "{minor}" in text:
         if version is None:
             return None
@@ -199,8 +202,7 @@ def interpreter(process: Process) -> Loaded:
 
 def ctypes(site: Site, process: Process) -> Loaded:
     """Return the object whose dlopen `ctypes.CDLL` calls, loading it where it is a file of its own."""
-    program = os.path.realpath(process.main.path) if process.main.path else ""
-    base = os.path.dirname(os.path.dirname(program))
+    base = os.path.dirname(process.main.origin)
     found = site.matches(base, _CTYPES) if base else ()
     if not found:
         return interpreter(process)
@@ -222,14 +224,14 @@ def _known(catalogue: Catalogue, name: str, version: str) -> tuple[Recipe, ...]:
 
 def _version(site: Site, item: Loaded) -> str | None:
     """Return the three-part version of a cuDNN loader: from its file name, else from the wheel it lies in."""
-    real = os.path.realpath(item.path)
+    real = site.linker.files.real(item.path)
     match = _FULL_VERSION.search(real)
     if match is not None:
         return match[1]
-    if not real.startswith(tuple(f"{os.path.realpath(folder)}/nvidia/cudnn/" for folder in site.folders)):
-        return None
     wheels = [version for name, version in site.distributions.items() if name.startswith("nvidia-cudnn-")]
-    return ".".join(wheels[0].split(".")[:3]) if len(wheels) == 1 else None
+    if len(wheels) != 1 or not real.endswith(_CUDNN_OF_WHEEL):
+        return None
+    return ".".join(wheels[0].split(".")[:3])
 
 
 def _rescued(event: Event, rescues: Iterable[Preload]) -> bool:

@@ -21,6 +21,7 @@ class Files:
         self._identities: dict[str, tuple[int, int] | None] = {}
         self._listings: dict[str, frozenset[str] | None] = {}
         self._tidied: dict[str, str] = {}
+        self._real: dict[str, str] = {}
 
     def identity(self, path: str) -> tuple[int, int] | None:
         """Return device and inode of the file behind a path, or None where there is none."""
@@ -60,6 +61,12 @@ class Files:
             same = self.identity(short) is not None and self.identity(short) == self.identity(path)
             self._tidied[path] = short if same else path
         return self._tidied[path]
+
+    def real(self, path: str) -> str:
+        """Return the path with all links followed."""
+        if path not in self._real:
+            self._real[path] = os.path.realpath(path)
+        return self._real[path]
 
     def _listing(self, folder: str) -> frozenset[str] | None:
         """Return the names in a folder; empty where there is no folder, None where it cannot or need not be listed."""

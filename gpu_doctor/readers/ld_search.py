@@ -36,22 +36,37 @@ def expand(text: str, origin: str, system: LdSystem) -> str:
     return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
 
+class Plan:
+    """Join the stages of one requester with the answers they gave: these depend on the folders alone."""
+
+    __slots__ = ("answers", "stages")
+
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self.stages = stages
+        self.answers: dict[tuple[str, str], Answer] = {}
+
+
 class Search:
-    """Answer where a name is found; an answer depends on the folders alone, so it is remembered for all processes."""
+    """Answer where a name is found, from one memory for all processes."""
 
     def __init__(self, system: LdSystem, files: Files, folder: str | None) -> None:
         self._system = system
         self._files = files
         self._folder = folder
         self._defaults = Stage("default directory", system.default_folders)
-        self._answers: dict[tuple[str, str, tuple[Stage, ...]], Answer] = {}
+        self._plans: dict[tuple[Stage, ...], Plan] = {}
+        self._subfolders: dict[str, tuple[str, ...]] = {}
 
-    def named(self, name: str, stages: tuple[Stage, ...], machine: str) -> Answer:
-        """Search a bare name: the stages, then the cache, then the default folders."""
-        key = (name, machine, stages)
-        if key not in self._answers:
-            self._answers[key] = self._search(name, stages, machine)
-        return self._answers[key]
+    def plan(self, stages: tuple[Stage, ...]) -> Plan:
+        """Return the one plan of these stages."""
+        return self._plans.setdefault(stages, Plan(stages))
+
+    def named(self, name: str, plan: Plan, machine: str) -> Answer:
+        """Search a bare name: the stages of the plan, then the cache, then the default folders."""
+        key = (name, machine)
+        if key not in plan.answers:
+            plan.answers[key] = self._search(name, plan.stages, machine)
+        return plan.answers[key]
 
     def direct(self, path: str, machine: str) -> Answer:
         """Open a name that holds a slash, which is never searched for."""
@@ -84,17 +99,22 @@ class Search:
                 tried.append(Tried(f"{folder or '.'}/{name}", rule, "depends on the working directory"))
                 return False
             folder = f"{self._folder}/{folder}".rstrip("/")
-        for subfolder in self._system.subfolders:
-            # Most folders have no such subfolder: one question to the listing answers for all of them.
-            if self._files.has(folder, subfolder.partition("/")[0]):
-                place = f"{folder}/{subfolder}"
-                if self._files.has(place, name) and self._try_file(f"{place}/{name}", rule, machine, tried):
-                    return True
+        for place in self._places(folder):
+            if self._files.has(place, name) and self._try_file(f"{place}/{name}", rule, machine, tried):
+                return True
         path = f"{folder}/{name}" if folder != "/" else f"/{name}"
         if self._files.has(folder, name):
             return self._try_file(path, rule, machine, tried)
         tried.append(Tried(path, rule, "no such file" if self._files.is_folder(folder) else "no such folder"))
         return False
+
+    def _places(self, folder: str) -> tuple[str, ...]:
+        """Return the CPU subfolders that a folder has; nearly all have none."""
+        if folder not in self._subfolders:
+            heads = {head for head in self._system.heads if self._files.has(folder, head)}
+            there = (name for name in self._system.subfolders if name.partition("/")[0] in heads)
+            self._subfolders[folder] = tuple(f"{folder}/{name}" for name in there)
+        return self._subfolders[folder]
 
     def _try_file(self, path: str, rule: str, machine: str, tried: list[Tried]) -> bool:
         outcome = self._verify(path, machine)

@@ -42,6 +42,11 @@ class LdSystem:
     platform: str = "x86_64"
     preload: tuple[str, ...] = ()
 
+    @property
+    def heads(self) -> frozenset[str]:
+        """Return the first parts of the subfolders."""
+        return frozenset(name.partition("/")[0] for name in self.subfolders)
+
 
 def read_system(
     machine: str = "x86_64",

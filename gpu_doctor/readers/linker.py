@@ -15,7 +15,7 @@ from typing import Literal
 from gpu_doctor.model.library import Elf, Tried
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.ld_files import Files
-from gpu_doctor.readers.ld_search import Search, Stage, expand
+from gpu_doctor.readers.ld_search import Plan, Search, Stage, expand
 from gpu_doctor.readers.ld_system import LdSystem
 
 ReadElf = Callable[[str], "Elf | Unknown"]
@@ -36,7 +36,8 @@ class Loaded:
     identity: tuple[int, int] | None
     loader: Loaded | None
     cause: str = ""
-    stages: tuple[Stage, ...] | None = None
+    rpaths: tuple[Stage, ...] | None = None
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +203,14 @@ class Process:
         search = self.linker.search
         if "/" in name:
             return search.direct(expand(name, requester.origin, self.linker.system), machine)
-        return search.named(name, self._stages(requester), machine)
+        return search.named(name, self._plan(requester), machine)
 
-    def _stages(self, requester: Loaded) -> tuple[Stage, ...]:
+    def _plan(self, requester: Loaded) -> Plan:
         """Return the folders that are searched for this requester before the cache, rule by rule."""
-        if requester.stages is None:
+        if requester.plan is None:
             elf, system = requester.elf, self.linker.system
-            stages: list[Stage] = [] if elf.runpath else [*self._rpaths(requester)]
+            # Every chain of loaders ends at the program, so its DT_RPATH is among these.
+            stages = [] if elf.runpath else list(self._rpaths(requester))
             variable = self.linker.environment.get("LD_LIBRARY_PATH", "")
             if variable:
                 entries = variable.replace(";", ":").split(":")
@@ -216,23 +218,20 @@ class Process:
             if elf.runpath:
                 rule = f"DT_RUNPATH of {self.linker.files.tidy(requester.path)}"
                 stages.append(Stage(rule, expanded(elf.runpath, requester.origin, system)))
-            requester.stages = tuple(stages)
-        return requester.stages
+            requester.plan = self.linker.search.plan(tuple(stages))
+        return requester.plan
 
-    def _rpaths(self, requester: Loaded) -> Iterable[Stage]:
-        """Yield the DT_RPATH of the requester, of who loaded it, and so on, and of the program."""
-        chain: list[Loaded] = []
-        item: Loaded | None = requester
-        while item is not None:
-            chain.append(item)
-            item = item.loader
-        if self.main not in chain:
-            chain.append(self.main)
-        for item in chain:
-            # A library with both tags has no DT_RPATH for ld.so.
+    def _rpaths(self, item: Loaded) -> tuple[Stage, ...]:
+        """Return the DT_RPATH of an object, of who loaded it, and so on."""
+        if item.rpaths is None:
+            above = self._rpaths(item.loader) if item.loader is not None else ()
+            # An object with both tags has no DT_RPATH for ld.so.
             if item.elf.rpath and not item.elf.runpath:
                 rule = f"DT_RPATH of {self.linker.files.tidy(item.path)}"
-                yield Stage(rule, expanded(item.elf.rpath, item.origin, self.linker.system))
+                own = Stage(rule, expanded(item.elf.rpath, item.origin, self.linker.system))
+                above = (own, *above)
+            item.rpaths = above
+        return item.rpaths
 
     def _add(self, item: Loaded, name: str) -> None:
         self.loaded.append(item)

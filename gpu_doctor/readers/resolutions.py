@@ -10,7 +10,7 @@ from gpu_doctor.errors import UsageError
 from gpu_doctor.model.imports import Catalogue
 from gpu_doctor.model.library import Elf, Resolution, Tried
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.readers.import_model import Asked, Site, answer, asks_of
+from gpu_doctor.readers.import_model import Asked, Site, answer
 from gpu_doctor.readers.ld_system import LdSystem, read_system
 from gpu_doctor.readers.linker import Event, Linker, Loaded, Process
 
@@ -41,9 +41,9 @@ def resolve_environment(
     seen: set[tuple[str, tuple[str, ...], str | None, str]] = set()
     answers: list[Resolution] = []
     for order in _orders(site):
-        for item in _all(site, order):
+        for item in _Report(site, order, complete=False).all():
             key = (item.consumer, item.names, item.found, item.rule)
-            if key not in seen and _GPU.match(os.path.basename(item.names[0])):
+            if key not in seen:
                 seen.add(key)
                 answers.append(item)
     return tuple(answers)
@@ -75,7 +75,7 @@ def where(
     found: dict[tuple[str, tuple[str, ...], str | None, str], Resolution] = {}
     for order in orders:
         for end in range(1, len(order) + 1):
-            for item in _all(site, order[:end], complete=True):
+            for item in _Report(site, order[:end], complete=True).all():
                 if any(wanted(os.path.basename(name)) for name in item.names):
                     found.setdefault((item.consumer, item.names, item.found, item.rule), item)
     return tuple(found.values())
@@ -114,74 +114,76 @@ def _orders(site: Site) -> Iterator[tuple[str, ...]]:
             yield recipe.imports[-1], module
 
 
-def _all(site: Site, order: tuple[str, ...], complete: bool = False) -> Iterator[Resolution]:
-    """Yield what the last module of an order asks for while it is imported, then what all libraries ask for later."""
-    process = site.after(order)
-    for event in process.events:
-        if complete or _telling(site, event):
-            yield _resolution(site, order, event, complete)
-    yield from _later(site, order, process, process.loaded, complete, _DEPTH)
+class _Report:
+    """Turn the questions of one process into resolutions, those that matter to somebody."""
 
+    def __init__(self, site: Site, order: tuple[str, ...], complete: bool) -> None:
+        self._site = site
+        self._order = order
+        self._complete = complete
+        self._tidy = site.linker.files.tidy
 
-def _telling(site: Site, event: Event) -> bool:
-    """Tell whether an answer is more than "this package, or one that it imports, loaded it a moment ago"."""
-    return event.found is None or event.fresh or event.found.cause not in site.family(event.cause)
+    def all(self) -> Iterator[Resolution]:
+        """Yield what is asked for while the last module of the order is imported, then what is asked for later."""
+        process = self._site.after(self._order)
+        yield from self._events(process.events)
+        yield from self._later(process, process.loaded, _DEPTH)
 
+    def _events(self, events: Iterable[Event]) -> Iterator[Resolution]:
+        for event in events:
+            if self._complete or (_GPU.match(os.path.basename(event.name)) and self._telling(event)):
+                yield self._resolution(event)
 
-def _later(
-    site: Site, order: tuple[str, ...], process: Process, items: Iterable[Loaded], complete: bool, depth: int
-) -> Iterator[Resolution]:
-    for item in items:
-        for ask in asks_of(site, item):
-            if ask.when == "load":
-                continue
+    def _telling(self, event: Event) -> bool:
+        """Tell whether an answer is more than "this package, or one that it imports, loaded it a moment ago"."""
+        return event.found is None or event.fresh or event.found.cause not in self._site.family(event.cause)
+
+    def _later(self, process: Process, items: Iterable[Loaded], depth: int) -> Iterator[Resolution]:
+        """Let each library ask in a process of its own, then those that were loaded for it."""
+        questions = [(item, ask) for item in items for ask in self._site.asks(item) if ask.when != "load"]
+        for loaded, ask in questions:
             state = process.fork()
-            asked = answer(site, state, ask, item)
+            asked = answer(self._site, state, ask, loaded)
             if asked is None:
                 continue
-            yield _asked(site, order, asked, complete)
-            for event in asked.inner:
-                if complete or _telling(site, event):
-                    yield _resolution(site, order, event, complete)
+            yield self._asked(asked)
+            yield from self._events(asked.inner)
             if depth > 1:
-                yield from _later(site, order, state, state.loaded[len(process.loaded) :], complete, depth - 1)
+                yield from self._later(state, state.loaded[len(process.loaded) :], depth - 1)
 
+    def _resolution(self, event: Event) -> Resolution:
+        return Resolution(
+            after=self._order,
+            consumer=self._tidy(event.requester.path),
+            package=_package(self._site, event.cause),
+            names=(event.name,),
+            how=event.how,
+            found=self._tidy(event.found.path) if event.found else None,
+            rule=event.rule,
+            tried=self._kept(event.found, event.tried),
+            optional=event.optional,
+        )
 
-def _resolution(site: Site, order: tuple[str, ...], event: Event, complete: bool) -> Resolution:
-    return Resolution(
-        after=order,
-        consumer=site.linker.files.tidy(event.requester.path),
-        package=_package(site, event.cause),
-        names=(event.name,),
-        how=event.how,
-        found=site.linker.files.tidy(event.found.path) if event.found else None,
-        rule=event.rule,
-        tried=_kept(event.found, event.tried, complete),
-        optional=event.optional,
-    )
+    def _asked(self, asked: Asked) -> Resolution:
+        last = asked.tries[-1]
+        plain = next((event for event in asked.tries if _PLAIN.search(event.name)), last)
+        tried = tuple(step for event in asked.tries for step in event.tried) if self._complete else plain.tried
+        return Resolution(
+            after=self._order,
+            consumer=self._tidy(asked.consumer.path),
+            package=_package(self._site, asked.consumer.cause),
+            names=asked.names,
+            how="dlopen",
+            found=self._tidy(last.found.path) if last.found else None,
+            rule=last.rule,
+            tried=self._kept(last.found, tried),
+            optional=asked.ask.optional,
+        )
 
-
-def _asked(site: Site, order: tuple[str, ...], asked: Asked, complete: bool) -> Resolution:
-    last = asked.tries[-1]
-    plain = next((event for event in asked.tries if _PLAIN.search(event.name)), last)
-    tried = tuple(step for event in asked.tries for step in event.tried) if complete else plain.tried
-    return Resolution(
-        after=order,
-        consumer=site.linker.files.tidy(asked.consumer.path),
-        package=_package(site, asked.consumer.cause),
-        names=asked.names,
-        how="dlopen",
-        found=site.linker.files.tidy(last.found.path) if last.found else None,
-        rule=last.rule,
-        tried=_kept(last.found, tried, complete),
-        optional=asked.ask.optional,
-    )
-
-
-def _kept(found: Loaded | None, tried: tuple[Tried, ...], complete: bool) -> tuple[Tried, ...]:
-    if complete:
-        return tried
-    return () if found else tried[:_TRIED_KEPT]
+    def _kept(self, found: Loaded | None, tried: tuple[Tried, ...]) -> tuple[Tried, ...]:
+        if self._complete:
+            return tried
+        return () if found else tried[:_TRIED_KEPT]
 
 
 def _package(site: Site, cause: str) -> str | None:
