@@ -50,10 +50,11 @@ def _in_folder(folder: str, observations: list[Observation]) -> list[Distributio
         observations.append(Observation(folder, f"cannot be read: {error.strerror}"))
         return []
     found = []
+    endings: tuple[str, ...] = (".dist-info", ".egg-info")
     if folder.endswith(".egg"):  # an egg is its own entry of the search path
-        names.append("EGG-INFO")
+        endings += ("EGG-INFO",)
     for name in names:
-        if not name.endswith((".dist-info", ".egg-info", "EGG-INFO")):
+        if not name.endswith(endings):
             continue
         path = f"{folder}/{name}"
         if name.startswith("~"):

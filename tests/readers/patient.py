@@ -28,11 +28,11 @@ def installation(prefix: Path, series: str = "3.11") -> Path:
     return prefix
 
 
-def venv(prefix: Path, base: Path, series: str = "3.11", **cfg: str) -> Path:
-    """Lay out a virtual environment on an installation; keywords are keys of pyvenv.cfg (`_` stands for `-`)."""
+def venv(prefix: Path, base: Path, series: str = "3.11", cfg: Mapping[str, str] | None = None) -> Path:
+    """Lay out a virtual environment on an installation, with these further lines of pyvenv.cfg."""
     (prefix / "bin").mkdir(parents=True)
     (prefix / "lib" / f"python{series}" / "site-packages").mkdir(parents=True)
-    lines = {"home": str(base / "bin"), "version": f"{series}.7", **{k.replace("_", "-"): v for k, v in cfg.items()}}
+    lines = {"home": str(base / "bin"), "version": f"{series}.7", **(cfg or {})}
     (prefix / "pyvenv.cfg").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
     (prefix / "bin" / "python").symlink_to(base / "bin" / f"python{series}")
     return prefix
