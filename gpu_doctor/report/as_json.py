@@ -99,6 +99,7 @@ def _run(run: CheckRun) -> dict[str, Any]:
         "rule": run.rule,
         "status": run.status,
         "note": run.note,
+        "applies": run.applies,
         "findings": [_finding(finding) for finding in run.findings],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpu_doctor.model.case import Case, Report
-from gpu_doctor.model.finding import Finding
+from gpu_doctor.model.finding import CheckRun, Finding
 from gpu_doctor.model.remedy import Remedy, command
 from gpu_doctor.report.heading import hardware, write_heading
 from gpu_doctor.report.paper import Column, Look, Paper
@@ -48,7 +48,9 @@ def _write_case(paper: Paper, case: Case, remark: str) -> None:
     for number, finding in enumerate(primaries):
         paper.blank()
         label = _SICK if case.verdict == "sick" and number == 0 else _SEVERITY[finding.severity]
-        _write_finding(paper, finding, case.consequences(finding), label)
+        _write_finding(paper, finding, label)
+        _write_remedy(paper, finding.remedy, primaries[:number])
+        _write_effects(paper, case.consequences(finding))
     if primaries:
         paper.blank()
     _write_crashes(paper, case)
@@ -76,20 +78,12 @@ def _why_undetermined(case: Case) -> str:
     return f"Only {_count(judged, 'rule')} could judge." if judged else "No rule could judge this environment."
 
 
-def _write_finding(paper: Paper, finding: Finding, effects: Sequence[Finding], label: Column) -> None:
+def _write_finding(paper: Paper, finding: Finding, label: Column) -> None:
     paper.prose((finding.message, "bold"), columns=[label])
     paper.prose((f"{finding.rule} · {finding.subject}", "dim"), indent=2)
     if finding.evidence:
         paper.blank()
         _write_evidence(paper, finding)
-    if finding.remedy is not None:
-        paper.blank()
-        _write_remedy(paper, finding.remedy)
-    if effects:
-        paper.blank()
-        paper.verbatim("Explained by this", indent=2)
-        for effect in effects:
-            paper.prose(f"{effect.subject}: {effect.message} ", (f"[{effect.rule}]", "dim"), indent=4)
 
 
 def _write_evidence(paper: Paper, finding: Finding) -> None:
@@ -97,17 +91,31 @@ def _write_evidence(paper: Paper, finding: Finding) -> None:
     for item in finding.evidence[:_EVIDENCE]:
         paper.prose(f"{item.what}: ", (item.value, "bold"), indent=4)
         if item.where:
-            paper.verbatim(item.where, "dim", indent=6)
+            paper.prose((item.where, "dim"), indent=6)
     left = len(finding.evidence) - _EVIDENCE
     if left > 0:
         paper.verbatim(f"… and {left} more: --format json", "dim", indent=4)
 
 
-def _write_remedy(paper: Paper, remedy: Remedy) -> None:
-    care = (f" ({_SAFETY[remedy.safety]})", "dim")
-    paper.prose(remedy.summary.rstrip("."), care, indent=2, columns=[("Remedy", 0, "bold green")])
+def _write_remedy(paper: Paper, remedy: Remedy | None, earlier: Sequence[Finding]) -> None:
+    if remedy is None:
+        return
+    paper.blank()
+    columns = [("Remedy", 0, "bold green")]
+    if remedy.steps and any(finding.remedy and finding.remedy.steps == remedy.steps for finding in earlier):
+        paper.prose("the same as above", indent=2, columns=columns)
+        return
+    paper.prose(remedy.summary.rstrip("."), (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2, columns=columns)
     for step in remedy.steps:
         paper.command(command(step), indent=4)
+
+
+def _write_effects(paper: Paper, effects: Sequence[Finding]) -> None:
+    if effects:
+        paper.blank()
+        paper.verbatim("Explained by this", indent=2)
+    for effect in effects:
+        paper.prose(f"{effect.message} ", (f"[{effect.rule}]", "dim"), indent=4)
 
 
 def _write_crashes(paper: Paper, case: Case) -> None:
@@ -120,14 +128,14 @@ def _write_crashes(paper: Paper, case: Case) -> None:
 
 
 def _write_quiet_end(paper: Paper, case: Case, remark: str) -> None:
-    """Write what was not judged and not read, grouped by reason, one quiet paragraph each."""
-    reasons: dict[str, list[str]] = {}
-    for run in case.runs:
-        if run.status == "skipped":
-            reasons.setdefault(run.note, []).append(run.rule)
-    if reasons:
-        groups = "; ".join(f"{', '.join(rules)} ({reason})" for reason, rules in reasons.items())
-        paper.prose((f"not judged: {groups}", "dim"))
+    """Write what was not judged and not read, one quiet paragraph each.
+
+    A rule that does not apply is no loss and not mentioned, unless nothing was judged at all.
+    """
+    skipped = [run for run in case.runs if run.status == "skipped"]
+    missed = [run for run in skipped if run.applies or case.verdict == "undetermined"]
+    _write_reasons(paper, "not judged", missed)
+    _write_reasons(paper, "judged in part", [r for r in case.runs if r.note and r.status in ("passed", "failed")])
     for seen in case.inventory.observations[:_OBSERVATIONS]:
         paper.prose((f"not read: {seen.where}: {seen.what}", "dim"))
     left = len(case.inventory.observations) - _OBSERVATIONS
@@ -135,6 +143,16 @@ def _write_quiet_end(paper: Paper, case: Case, remark: str) -> None:
         paper.prose((f"not read: {left} more, see `gpu-doctor inventory`", "dim"))
     if remark and (case.verdict != "healthy" or case.findings):
         paper.prose((remark, "dim"))
+
+
+def _write_reasons(paper: Paper, what: str, runs: Sequence[CheckRun]) -> None:
+    """Write the rules of these runs, grouped by the reason in their note."""
+    reasons: dict[str, list[str]] = {}
+    for run in runs:
+        reasons.setdefault(run.note, []).append(run.rule)
+    if reasons:
+        groups = "; ".join(f"{', '.join(rules)} ({reason})" for reason, rules in reasons.items())
+        paper.prose((f"{what}: {groups}", "dim"))
 
 
 def _tally(findings: Sequence[Finding]) -> str:

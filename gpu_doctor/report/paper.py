@@ -97,8 +97,8 @@ class Paper:
         return "".join(pieces)
 
     def text(self) -> str:
-        """Return everything written, each line ending in a line feed and none in spaces."""
-        return "".join(line.rstrip() + "\n" for line in self._sheet.getvalue().split("\n")[:-1])
+        """Return everything written; no line ends in spaces, and no empty line ends the text."""
+        return "\n".join(line.rstrip() for line in self._sheet.getvalue().split("\n")).rstrip("\n") + "\n"
 
     def _cell(self, words: str, width: int, style: str) -> Text:
         """Return one column's text, cut or padded to its width, and the gap after it."""

@@ -43,7 +43,7 @@ SHADOW = Finding(
     "library-path-shadows",
     "warning",
     "LD_LIBRARY_PATH",
-    "Its cuDNN 9.1 would be taken before the environment's 9.10.",
+    "LD_LIBRARY_PATH puts cuDNN 9.1 before the environment's 9.10.",
     (),
     Remedy("Unset it", "safe", (SetVariable("LD_LIBRARY_PATH", None),)),
     consequence_of=CUDNN.fingerprint,

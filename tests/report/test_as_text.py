@@ -40,7 +40,7 @@ SICK  ctranslate2 4.6.1 brings its own cuDNN loader, and none of the parts that
     uv pip install --python ~/venv/bin/python 'ctranslate2>=4.6.3'
 
   Explained by this
-    LD_LIBRARY_PATH: Its cuDNN 9.1 would be taken before the environment's 9.10.
+    LD_LIBRARY_PATH puts cuDNN 9.1 before the environment's 9.10.
     [library-path-shadows]
 
 WARNING  Both write into onnxruntime/; the CPU build was written last and wins.
@@ -96,6 +96,30 @@ not judged: driver-too-old, ort-packages-clash, cudnn-unreachable,
 library-path-shadows, kernel-image-missing (no package here uses a GPU)
 """
     )
+
+
+def test_the_same_remedy_is_shown_once() -> None:
+    second = replace(patients.CUDNN, rule="kernel-image-missing")
+    runs = (
+        CheckRun("cudnn-unreachable", "failed", findings=(patients.CUDNN,)),
+        CheckRun("kernel-image-missing", "failed", findings=(second,)),
+    )
+    text = as_text.render(patients.report(runs), PLAIN)
+    assert text.count("uv pip install") == 1
+    assert text.endswith("  Remedy  the same as above\n")
+
+
+def test_a_rule_that_does_not_apply_is_no_loss() -> None:
+    aside = CheckRun("ort-packages-clash", "skipped", "ONNX Runtime is not installed", applies=False)
+    text = as_text.render(patients.report((*patients.passed("driver-too-old"), aside)), PLAIN)
+    assert "ort-packages-clash" not in text
+    assert "ONNX Runtime is not installed" in as_text.render(patients.report((aside,)), PLAIN)
+
+
+def test_what_a_rule_left_open_is_said() -> None:
+    run = CheckRun("kernel-image-missing", "passed", "libcufft.so.11 could not be read")
+    text = as_text.render(patients.report((run,)), PLAIN)
+    assert text.endswith("judged in part: kernel-image-missing (libcufft.so.11 could not be read)\n")
 
 
 def test_a_crashed_rule_is_loud() -> None:
@@ -195,7 +219,7 @@ def test_the_home_folder_is_shortened_only_where_a_shell_expands_it(command: str
 
 def test_a_finding_whose_cause_is_absent_is_still_shown() -> None:
     report = patients.report([CheckRun("library-path-shadows", "failed", findings=(patients.SHADOW,))])
-    assert "WARNING  Its cuDNN 9.1" in as_text.render(report, PLAIN)
+    assert "WARNING  LD_LIBRARY_PATH puts cuDNN 9.1" in as_text.render(report, PLAIN)
 
 
 def test_layers_over_the_environment_are_named() -> None:
