@@ -16,8 +16,9 @@ from gpu_doctor.readers.record import Claim, Record, Records, is_content
 Problem = Literal["missing", "truncated", "altered"]
 
 _MOST_DAMAGES = 200
-# These rewrite files after RECORD was written (rpaths, prefixes, shebangs), so that it tells nothing of damage.
+# These change files after RECORD was written (strip, rpaths, prefixes), so that it tells nothing of damage.
 _REWRITE = frozenset({"conda", "rpm", "debian", "dpkg", "nix", "spack"})
+_DEBIAN = "/lib/python3/dist-packages"
 # An installer finishes RECORD last; copies and archives may round times to seconds.
 _SLACK_SECONDS = 2.0
 
@@ -33,13 +34,17 @@ def find_damages(records: Records, names: Collection[str] | None = None, limit: 
     told: set[str] = set()
     for record in records.records:
         owner = record.distribution
-        if not owner.active or owner.installer in _REWRITE or (names is not None and owner.name not in names):
+        if not owner.active or _rewritten(owner) or (names is not None and owner.name not in names):
             continue
         others = records.shared.get(owner.location, {})
         mine = [damage for damage in _damages(record, others, hasher) if damage.path not in told]
         told.update(damage.path for damage in mine)
         damages += _most_telling(mine, owner)
     return tuple(damages)
+
+
+def _rewritten(distribution: Distribution) -> bool:
+    return distribution.installer in _REWRITE or distribution.location.endswith(_DEBIAN)
 
 
 def _damages(record: Record, shared: dict[str, tuple[Record, ...]], hasher: Hasher) -> Iterator[Damage]:
