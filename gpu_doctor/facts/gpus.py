@@ -18,6 +18,8 @@ GIB = 1024**3
 _NOISE = frozenset(("nvidia", "corporation", "geforce", "tesla", "gpu", "graphics", "card", "generation")) | frozenset(
     ("edition", "workstation", "with", "design", "hbm2", "hbm2e", "hbm3", "hbm3e")
 )
+# Words of product names that name a generation of chips, whose members differ in capability.
+_GENERATIONS = frozenset(("ada", "blackwell", "pascal"))
 # Words that NVML and clouds add to a name: forms, virtual GPUs and MIG slices.
 _FORM = re.compile(r"^(?:sxm\d?|pcie|nvl|ac|grid|mig|\d+[abcq]|\d+g|\d+gb)$")
 
@@ -100,7 +102,7 @@ class Gpus:
         raise UnknownHardware(f"no GPU has the compute capability {text!r}", f"known: {known}")
 
     def _matches(self, wanted: frozenset[str]) -> list[_Product]:
-        if not wanted:
+        if wanted <= _GENERATIONS:
             return []
         exact = [product for product in self._products if product.words == wanted]
         return exact or [product for product in self._products if wanted <= product.words]

@@ -122,11 +122,6 @@ class Facts:
         """Return the onnxruntime-gpu releases, oldest first."""
         return tuple(self._onnxruntime.values())
 
-    def newest_onnxruntime(self, cuda_major: int) -> Version | None:
-        """Return the newest onnxruntime-gpu release built for this major version of CUDA."""
-        fitting = (fact.version for fact in reversed(self._onnxruntime.values()) if fact.cuda_major == cuda_major)
-        return next(fitting, None)
-
     def cudnn_versions(self, package: str) -> tuple[Version, ...]:
         """Return the versions of a cuDNN wheel that were not withdrawn, oldest first."""
         withdrawn = self._cudnn.yanked.get(package, ())

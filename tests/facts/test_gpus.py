@@ -123,7 +123,9 @@ def test_an_unknown_name_is_refused_with_close_ones(facts):
         facts.find_gpu("RTX 4090 Ti")
 
 
-@pytest.mark.parametrize("words", ["", "  ", "NVIDIA GeForce", "GPU", "☃", "\x00\x1b[31m", "x" * 10_000, "24GB", "-"])
+@pytest.mark.parametrize(
+    "words", ["", "  ", "NVIDIA GeForce", "GPU", "☃", "\x00\x1b[31m", "x" * 10_000, "24GB", "-", "Blackwell"]
+)
 def test_words_that_name_nothing_are_refused(facts, words):
     with pytest.raises(UnknownHardware) as caught:
         facts.find_gpu(words)

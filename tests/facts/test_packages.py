@@ -55,10 +55,11 @@ def test_what_was_not_read_of_a_release_is_none_not_empty(facts):
     assert "libcudnn_adv.so.9" in facts.onnxruntime(Version("1.20.2")).needs
 
 
-def test_the_newest_onnxruntime_of_a_cuda_major(facts):
-    assert facts.newest_onnxruntime(12) == Version("1.26.0")
-    assert facts.newest_onnxruntime(11) == Version("1.18.1")
-    assert facts.newest_onnxruntime(99) is None
+def test_releases_come_oldest_first(facts):
+    for releases in (facts.onnxruntime_releases(), facts.ctranslate2_releases()):
+        versions = [fact.version for fact in releases]
+        assert versions == sorted(versions)
+        assert len(versions) > 20
 
 
 def test_unknown_releases_are_none(facts):
