@@ -27,6 +27,8 @@ SCRIPTS = Path(__file__).parent / "scripts"
 _RUNNER = SCRIPTS / "_runner.py"
 _ANSWER_LIMIT = 16 * 2**20
 _REASON_LIMIT = 500
+# A child whose asker was killed lives this much longer than its deadline.
+_ORPHAN_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def start(
     channel = _anonymous_file()
     os.write(channel, sent)
     pending = Pending(channel, sent, deadline)
-    limits = [str(memory_limit or 0), str(math.ceil(deadline) + 5)]
+    limits = [str(memory_limit or 0), str(math.ceil(deadline) + _ORPHAN_SECONDS)]
     command = [python, *options, str(_RUNNER), str(SCRIPTS / script), str(channel), *limits]
     pending._start(command, os.environ if environ is None else environ)
     return pending

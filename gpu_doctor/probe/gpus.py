@@ -104,10 +104,12 @@ class GpuQuestion:
             return self._from_nvml(answer.value)
         code = failure["code"] if failure else None
         reason = _failure(failure) if failure else f"the question to NVML {_verb(answer)}"
+        if code == _DRIVER_NOT_LOADED and _has_no_gpu(self._host):
+            return None, ()
         if code == _VERSION_MISMATCH:
-            return _mismatch(self._host, reason)
-        if code == _DRIVER_NOT_LOADED and self._host.kernel_module is None:
-            return _not_loaded(self._host, reason)
+            reason += _versions(self._host)
+            self._observe("NVML", reason)
+            return Unknown(reason), Unknown(reason)
         # nvidia-smi asks NVML, too: it helps only where this child failed by itself. A hanging NVML hangs it as well.
         if answer.ending in ("raised", "crashed", "unrunnable") or code in (_LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND):
             hardware = self._from_smi()
@@ -120,7 +122,9 @@ class GpuQuestion:
         where = "NVML (the number of the Windows driver)" if self._host.wsl else "NVML"
         return _driver(value["driver"], _driver_cuda(value["driver_cuda"]), where), self._nvml_gpus(value["gpus"])
 
-    def _nvml_gpus(self, answers: list[Any]) -> tuple[Gpu, ...] | Unknown:
+    def _nvml_gpus(self, answers: Any) -> tuple[Gpu, ...] | Unknown:
+        if isinstance(answers, dict):
+            return Unknown(_failure(answers["error"]))
         gpus, silent = [], []
         for index, item in enumerate(answers):
             if "error" in item:
@@ -190,18 +194,17 @@ def _without_driver(host: Host) -> Hardware:
     return None, ()
 
 
-def _not_loaded(host: Host, reason: str) -> Hardware:
-    """Judge NVML's word that no driver is loaded: without a GPU on the bus it is the whole story."""
-    if host.pci_gpus == () and not host.devices:
-        return None, ()
-    return Unknown(reason), Unknown(reason)
+def _has_no_gpu(host: Host) -> bool:
+    """Tell whether no trace of a GPU itself is here, only the driver's libraries."""
+    return host.pci_gpus == () and not host.devices and host.kernel_module is None
 
 
-def _mismatch(host: Host, reason: str) -> Hardware:
+def _versions(host: Host) -> str:
+    """Return the two versions that NVML says differ, where they can be told."""
     library = host.libnvidia_ml.version if host.libnvidia_ml else None
-    if library and isinstance(host.kernel_module, Version):
-        reason = f"{reason}; the kernel module is {driver_text(host.kernel_module)}, the library {library}"
-    return Unknown(reason), Unknown(reason)
+    if library is None or not isinstance(host.kernel_module, Version):
+        return ""
+    return f"; the kernel module is {driver_text(host.kernel_module)}, the library {library}"
 
 
 def _failure(error: dict[str, Any]) -> str:

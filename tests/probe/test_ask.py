@@ -355,6 +355,23 @@ pending = start({script!r}, sys.executable, deadline=600)
     assert dies(child)
 
 
+def test_a_child_whose_asker_was_killed_ends_by_itself(question: Questioner, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    script = question.write(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)")
+    code = f"""\
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from gpu_doctor.probe import ask
+ask._ORPHAN_SECONDS = 0
+ask.ask({script!r}, sys.executable, deadline=1)
+"""
+    asker = subprocess.Popen([sys.executable, "-c", code])
+    child = told_pid(told)
+    asker.kill()
+    asker.wait()
+    assert dies(child)
+
+
 @pytest.mark.parametrize(
     ("output", "text"),
     [

@@ -1,7 +1,7 @@
 """Ask NVML for the driver and the GPUs; Python 3.8, standard library and pynvml only.
 
 Argument: {"pynvml": the folder that holds pynvml, "library": a path of libnvidia-ml.so.1 to try or null}.
-Answer: {"driver": text, "driver_cuda": int or an error, "gpus": [{...} or an error]} or one error; an error is
+Answer: {"driver": text, "driver_cuda": int, "gpus": [{...}]} or an error in place of any of them; an error is
 {"error": {"call": NVML's function, "code": int, "text": NVML's words}}.
 """
 
@@ -33,7 +33,7 @@ def answer(argument: dict[str, Any]) -> Any:
     if _code(failed) is not None:
         return failed
     count = _attempt(pynvml, "nvmlDeviceGetCount")
-    gpus = [count] if _code(count) is not None else [_gpu(pynvml, index) for index in range(count)]
+    gpus = count if _code(count) is not None else [_gpu(pynvml, index) for index in range(count)]
     return {
         "driver": _text(_attempt(pynvml, "nvmlSystemGetDriverVersion")),
         "driver_cuda": _attempt(pynvml, "nvmlSystemGetCudaDriverVersion_v2"),
