@@ -32,9 +32,9 @@ def _recipe(row: load.Row) -> Recipe:
         versions=row.maybe("versions", parse.specifier, SpecifierSet()),
         imports=row.maybe("imports", _texts, ()),
         opens=row.maybe("opens", _opens, ()),
-        preloads=row.maybe("preloads", _preloads, ()),
+        preloads=_preloads(row, "preloads", required=not row.maybe("preload_all", parse.flag, False)),
         preload_when=row.maybe("preload_when", parse.text, ""),
-        rescues=row.maybe("rescues", _preloads, ()),
+        rescues=_preloads(row, "rescues", required=True),
         source=row.source,
         checked=row.checked,
     )
@@ -74,15 +74,22 @@ def _open(item: dict[str, Any]) -> Open:
     return Open(parse.text(path), opener, parse.flag(optional))
 
 
-def _preloads(value: Any) -> tuple[Preload, ...]:
-    """Accept a list of tables with paths and required."""
-    return tuple(_preload(dict(item)) for item in _list(value))
+def _preloads(row: load.Row, key: str, *, required: bool) -> tuple[Preload, ...]:
+    names = row.maybe(key, _texts, ())
+    layouts = row.maybe("layouts", _layouts, ())
+    if names and not layouts:
+        raise row.error(f"{key} without layouts")
+    split = (name.partition("/") for name in names)
+    return tuple(Preload(tuple(_path(layout, *part) for layout in layouts), required) for part in split)
 
 
-def _preload(item: dict[str, Any]) -> Preload:
-    paths, required = item.pop("paths", None), item.pop("required", None)
-    _nothing_left(item)
-    return Preload(_texts(paths), parse.flag(required))
+def _path(layout: str, folder: str, _slash: str, name: str) -> str:
+    return f"{layout.replace('{folder}', folder)}/{name}" if layout else name
+
+
+def _layouts(value: Any) -> tuple[str, ...]:
+    """Accept a list of folders; an empty one stands for the bare name."""
+    return tuple("" if item == "" else parse.text(item) for item in _list(value))
 
 
 def _list(value: Any) -> list[Any]:

@@ -144,7 +144,8 @@ class _Import:
 
     def _preload_one(self, preload: Preload, cause: str) -> bool:
         caller = ctypes(self._site, self._process)
-        patterns = [text for path in preload.paths if (text := fill(path, self._process))]
+        # Before the CUDA runtime is loaded, every CUDA major may be meant.
+        patterns = [fill(path, self._process) or path.replace("{cuda}", "[0-9]*") for path in preload.paths]
         globs = [pattern for pattern in patterns if "/" in pattern]
         files = (self._site.matches(folder, pattern) for folder in self._site.folders for pattern in globs)
         path = next((found[0] for found in files if found), None)
