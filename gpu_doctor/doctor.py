@@ -5,18 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from gpu_doctor import __version__, collect
-from gpu_doctor.checks.engine.registry import LoadedRule, load_rules
-from gpu_doctor.checks.engine.run import run_rules
+from gpu_doctor import __version__
 from gpu_doctor.errors import UsageError
-from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.case import Case, Report
-from gpu_doctor.model.hardware import Gpu
-from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Library, Resolution
 from gpu_doctor.model.target import Target
-from gpu_doctor.model.unknown import Unknown
+
+# Each command pays at its start only for the rooms that it enters, so the rooms are imported where they are entered.
+if TYPE_CHECKING:
+    from gpu_doctor.checks.engine.registry import LoadedRule
+    from gpu_doctor.collect.hardware import Hardware
+    from gpu_doctor.facts.tables import Facts
+    from gpu_doctor.model.case import Report
+    from gpu_doctor.model.hardware import Gpu
+    from gpu_doctor.model.inventory import Inventory
+    from gpu_doctor.model.library import Library, Resolution
 
 Progress = Callable[[str], None]
 
@@ -30,17 +33,13 @@ def choose(
     prefix: str | None,
     environ: Mapping[str, str],
     cwd: str,
-    gpus: Sequence[str],
-    driver: str | None,
+    gpus: Sequence[str] = (),
+    driver: str | None = None,
 ) -> Target:
     """Choose the environment to look at; raise TargetNotFound where there is none."""
-    return collect.choose(python, prefix, environ, cwd, gpus, driver)
+    from gpu_doctor.collect.target import choose_target
 
-
-def assumed_gpus(words: Sequence[str]) -> tuple[Gpu, ...]:
-    """Return the GPUs that these words name; raise UnknownHardware for others."""
-    _, gpus = collect.assumed_hardware(Target(None, None, "--gpu", tuple(words)), Facts.load())
-    return () if isinstance(gpus, Unknown) else gpus
+    return choose_target(python, prefix, environ, cwd, tuple(gpus), driver)
 
 
 def examine(
@@ -52,38 +51,59 @@ def examine(
     progress: Progress = quiet,
 ) -> Report:
     """Look at the target and judge what was seen."""
+    from gpu_doctor.facts.tables import Facts
+
     rules = _chosen(select, ignore)
     facts = Facts.load()
-    inventory = collect.take_inventory(target, environ, facts, progress)
+    inventory = _inventory(target, environ, facts, progress)
     progress("judging")
     return _report([inventory], rules, facts)
 
 
 def judge(inventories: Sequence[Inventory], *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Report:
     """Judge inventories that were taken before, perhaps elsewhere."""
+    from gpu_doctor.facts.tables import Facts
+
     return _report(inventories, _chosen(select, ignore), Facts.load())
 
 
 def take_inventory(target: Target, environ: Mapping[str, str], progress: Progress = quiet) -> Inventory:
     """Look at the target without judging it."""
-    return collect.take_inventory(target, environ, Facts.load(), progress)
+    from gpu_doctor.facts.tables import Facts
+
+    return _inventory(target, environ, Facts.load(), progress)
 
 
 def take_libraries(
     target: Target, environ: Mapping[str, str], progress: Progress = quiet
 ) -> tuple[tuple[Library, ...], tuple[Gpu, ...]]:
-    """Read the target's libraries that carry GPU code, and the GPUs to judge them for."""
-    return collect.take_archs(target, environ, Facts.load(), progress)
+    """Read the target's libraries that carry GPU code, and find the GPUs to judge them for."""
+    from gpu_doctor.collect.archs import archs_of_target
+
+    progress("reading GPU code")
+    return archs_of_target(target, environ)
 
 
 def read_archs(files: Sequence[str]) -> tuple[Library, ...]:
     """Read the GPU code of the named files."""
-    return collect.read_archs(files)
+    from gpu_doctor.collect.archs import archs_of_files
+
+    return archs_of_files(files)
+
+
+def assumed_gpus(words: Sequence[str]) -> tuple[Gpu, ...]:
+    """Return the GPUs that these words name; raise UnknownHardware for others."""
+    if not words:
+        return ()
+    _, gpus = _assumed(Target(None, None, "--gpu", tuple(words)))
+    return gpus if isinstance(gpus, tuple) else ()
 
 
 def locate(library: str, after: Sequence[str], target: Target, environ: Mapping[str, str]) -> tuple[Resolution, ...]:
     """Answer which file serves a library, by which rule, after these imports."""
-    return collect.locate(library, after, target, environ)
+    from gpu_doctor.collect.loader import locate as ask_loader
+
+    return ask_loader(library, after, target, environ)
 
 
 def assume(inventory: Inventory, gpus: Sequence[str], driver: str | None) -> Inventory:
@@ -91,24 +111,26 @@ def assume(inventory: Inventory, gpus: Sequence[str], driver: str | None) -> Inv
     target = replace(
         inventory.target, gpus=tuple(gpus) or inventory.target.gpus, driver=driver or inventory.target.driver
     )
-    known_driver, known_gpus = collect.assumed_hardware(target, Facts.load())
+    known_driver, known_gpus = _assumed(target)
     return replace(inventory, target=target, driver=known_driver, gpus=known_gpus)
 
 
 def all_rules() -> tuple[LoadedRule, ...]:
     """Return every rule, those that could not be loaded included."""
+    from gpu_doctor.checks.engine.registry import load_rules
+
     return load_rules()
 
 
 def explain(rule_id: str) -> LoadedRule:
     """Return one rule; raise UsageError where there is none of this name."""
-    rules = {item.rule.id: item for item in load_rules()}
+    rules = {item.rule.id: item for item in all_rules()}
     _require({rule_id}, rules)
     return rules[rule_id]
 
 
 def _chosen(select: Sequence[str], ignore: Sequence[str]) -> tuple[LoadedRule, ...]:
-    rules = {item.rule.id: item for item in load_rules()}
+    rules = {item.rule.id: item for item in all_rules()}
     _require({*select, *ignore}, rules)
     return tuple(item for name, item in rules.items() if (not select or name in select) and name not in ignore)
 
@@ -120,7 +142,23 @@ def _require(names: set[str], rules: Mapping[str, LoadedRule]) -> None:
         raise UsageError(f"there is no rule {name!r}", hint)
 
 
+def _inventory(target: Target, environ: Mapping[str, str], facts: Facts, progress: Progress) -> Inventory:
+    from gpu_doctor.collect.inventory import take_inventory as take
+
+    return take(target, environ, facts, progress)
+
+
+def _assumed(target: Target) -> Hardware:
+    from gpu_doctor.collect.hardware import assumed_hardware
+    from gpu_doctor.facts.tables import Facts
+
+    return assumed_hardware(target, Facts.load())
+
+
 def _report(inventories: Sequence[Inventory], rules: tuple[LoadedRule, ...], facts: Facts) -> Report:
+    from gpu_doctor.checks.engine.run import run_rules
+    from gpu_doctor.model.case import Case, Report
+
     judged = tuple(item.rule for item in rules)
     cases = tuple(Case(item, run_rules(rules, item, facts), judged) for item in inventories)
     return Report(cases, __version__, facts.date)

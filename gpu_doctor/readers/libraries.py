@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from gpu_doctor.model.library import NO_GPU_CODE, Elf, GpuCode, Library
+from gpu_doctor.model.library import Elf, GpuCode, Library
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.device_code import read_gpu_code
 
@@ -42,17 +42,12 @@ def find_unrecorded(folders: Iterable[tuple[str, str]]) -> dict[str, str | None]
     return found
 
 
-def read_libraries(
-    found: Mapping[str, str | None], read_elf: ReadElf, carries_gpu_code: Callable[[str | None], bool]
-) -> tuple[Library, ...]:
-    """Read each library that exists; files reached by several names are read once.
-
-    `carries_gpu_code` tells, by owner, whether it is worth looking for GPU code.
-    """
+def read_libraries(found: Mapping[str, str | None], read_elf: ReadElf) -> tuple[Library, ...]:
+    """Read each library that exists; the GPU code of a file reached by several names is read once."""
     codes: dict[str, GpuCode] = {}
     libraries = []
     for path, owner in found.items():
-        library = _read(path, owner, read_elf, codes, look=carries_gpu_code(owner))
+        library = _read(path, owner, read_elf, codes)
         if library is not None:
             libraries.append(library)
     return tuple(libraries)
@@ -60,18 +55,18 @@ def read_libraries(
 
 def read_files(paths: Iterable[str], read_elf: ReadElf) -> tuple[Library, ...]:
     """Read the libraries that a user named, whoever owns them."""
-    return read_libraries(dict.fromkeys(paths), read_elf, lambda _owner: True)
+    return read_libraries(dict.fromkeys(paths), read_elf)
 
 
-def _read(path: str, owner: str | None, read_elf: ReadElf, codes: dict[str, GpuCode], *, look: bool) -> Library | None:
+def _read(path: str, owner: str | None, read_elf: ReadElf, codes: dict[str, GpuCode]) -> Library | None:
     try:
         size = os.stat(path).st_size
     except OSError:
         return None
     real = os.path.realpath(path) if os.path.islink(path) else path
-    if look and real not in codes:
+    if real not in codes:
         codes[real] = read_gpu_code(real)
-    return Library(path, real, owner, size, read_elf(path), codes.get(real, NO_GPU_CODE))
+    return Library(path, real, owner, size, read_elf(path), codes[real])
 
 
 def _libraries_in(folder: str) -> list[str]:

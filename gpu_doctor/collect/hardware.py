@@ -1,0 +1,50 @@
+"""Find the driver and the GPUs: those that the user named, else this machine's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gpu_doctor.errors import UnknownHardware
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.hardware import Driver, Gpu, Host
+from gpu_doctor.model.inventory import Observation
+from gpu_doctor.model.target import Target
+from gpu_doctor.model.unknown import Unknown
+
+Hardware = tuple[Driver | Unknown | None, tuple[Gpu, ...] | Unknown]
+Observed = tuple[Hardware, tuple[Observation, ...]]
+
+
+def assumed_hardware(target: Target, facts: Facts) -> Hardware:
+    """Return the driver and the GPUs that the user's words mean; raise UnknownHardware for words without meaning.
+
+    Hardware that was not named stays unknown: this machine's must not stand in for it.
+    """
+    gpus: tuple[Gpu, ...] | Unknown = Unknown("the GPU is not known: give --gpu")
+    driver: Driver | Unknown = Unknown("the driver is not known: give --driver")
+    if target.gpus:
+        found = (facts.find_gpu(words) for words in target.gpus)
+        gpus = tuple(Gpu(f.name, f.capability, f.memory_bytes, "--gpu", assumed=True) for f in found)
+    if target.driver:
+        version = facts.parse_driver(target.driver)
+        driver = Driver(version, facts.driver_cuda(version), "--driver", assumed=True)
+    return driver, gpus
+
+
+def ask_for_hardware(target: Target, host: Host, environ: Mapping[str, str], facts: Facts) -> Callable[[], Observed]:
+    """Start to ask, and return what waits for the answer, so that files can be read meanwhile."""
+    if target.assumes_hardware:
+        assumed = assumed_hardware(target, facts)
+        return lambda: (assumed, ())
+    # Whoever names the hardware pays nothing for asking.
+    from gpu_doctor.probe.gpus import start_gpu_question
+
+    question = start_gpu_question(host, environ, lambda name: _capability(facts, name))
+    return lambda: (question.result(), question.observations)
+
+
+def _capability(facts: Facts, name: str) -> tuple[int, int] | None:
+    try:
+        return facts.find_gpu(name).capability
+    except UnknownHardware:
+        return None

@@ -1,0 +1,62 @@
+"""Take the whole inventory of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from gpu_doctor.collect.hardware import ask_for_hardware
+from gpu_doctor.collect.packages import Packages, ReadElf, read_packages, read_shared_libraries
+from gpu_doctor.facts.imports import read_catalogue
+from gpu_doctor.facts.stack import is_gpu_package
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.inventory import Damage, Inventory, Overlap
+from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.target import Target
+from gpu_doctor.readers.damage import find_damages
+from gpu_doctor.readers.elf import read_elf
+from gpu_doctor.readers.host import read_host
+from gpu_doctor.readers.overlaps import find_overlaps
+from gpu_doctor.readers.resolutions import resolve_environment
+from gpu_doctor.readers.symbols import symbol_needs
+
+Progress = Callable[[str], None]
+
+
+def take_inventory(target: Target, environ: Mapping[str, str], facts: Facts, progress: Progress) -> Inventory:
+    """Look at everything: packages, files, libraries, the machine and its GPUs."""
+    host = read_host(environ)
+    hardware = ask_for_hardware(target, host, environ, facts)
+    progress("reading packages")
+    packages = read_packages(target, environ)
+    progress("comparing files with their records")
+    overlaps, damages = _files(packages)
+    elf: ReadElf = lru_cache(maxsize=None)(read_elf)
+    progress("reading libraries and their GPU code")
+    libraries = read_shared_libraries(packages, elf)
+    progress("following the loader")
+    resolutions = _resolutions(packages, environ, elf)
+    (driver, gpus), observations = hardware()
+    return Inventory(
+        target=target,
+        interpreter=packages.interpreter,
+        distributions=packages.distributions,
+        overlaps=overlaps,
+        damages=damages,
+        libraries=libraries,
+        resolutions=resolutions,
+        symbols=symbol_needs(libraries, resolutions),
+        host=host,
+        driver=driver,
+        gpus=gpus,
+        observations=packages.observations + observations,
+    )
+
+
+def _files(packages: Packages) -> tuple[tuple[Overlap, ...], tuple[Damage, ...]]:
+    stack = [d.name for d in packages.distributions if d.active and is_gpu_package(d.name)]
+    return find_overlaps(packages.records), find_damages(packages.records, stack)
+
+
+def _resolutions(packages: Packages, environ: Mapping[str, str], elf: ReadElf) -> tuple[Resolution, ...]:
+    return resolve_environment(packages.site_dirs, packages.program, packages.versions, environ, read_catalogue(), elf)
