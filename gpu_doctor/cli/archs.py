@@ -31,11 +31,13 @@ def archs(
         raise UsageError("name FILEs or an environment, not both")
     from gpu_doctor import doctor
 
+    target = None
     if files:
         libraries, gpus = doctor.read_archs(files), doctor.assumed_gpus(gpu or ())
     else:
+        target = chosen(python, prefix, gpu, None)
         with scanning() as progress:
-            libraries, gpus = doctor.take_libraries(chosen(python, prefix, gpu, None), os.environ, progress)
+            libraries, gpus = doctor.take_libraries(target, os.environ, progress)
     if format is Format.json:
         from gpu_doctor.report import as_archs_json
 
@@ -43,4 +45,4 @@ def archs(
         return
     from gpu_doctor.report import as_archs
 
-    deliver(as_archs.render(libraries, gpus, look(output), every=bool(files)), output)
+    deliver(as_archs.render(libraries, gpus, target, look(output)), output)

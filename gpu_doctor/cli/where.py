@@ -32,5 +32,5 @@ def where(
 
     target = chosen(python, prefix, None, None)
     resolutions = doctor.locate(library, names(after), target, os.environ)
-    deliver(as_where.render(library, resolutions, look(output)), output)
+    deliver(as_where.render(library, resolutions, target, look(output)), output)
     raise typer.Exit(0 if any(resolution.found for resolution in resolutions) else 1)

@@ -7,23 +7,26 @@ from collections.abc import Iterable, Sequence
 from gpu_doctor.model.architecture import sort_key
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.library import GpuCode, Library
-from gpu_doctor.report.heading import gpu_words
+from gpu_doctor.model.target import Target
+from gpu_doctor.report.heading import gpu_words, write_target
 from gpu_doctor.report.paper import Look, Paper
 
 _STYLES = {"native": "green", "jit": "yellow", "none": "bold red", "unknown": "yellow"}
 _COLUMN = 34
 
 
-def render(libraries: Sequence[Library], gpus: Sequence[Gpu], look: Look, *, every: bool = False) -> str:
+def render(libraries: Sequence[Library], gpus: Sequence[Gpu], target: Target | None, look: Look) -> str:
     """Return a table by package; libraries of a package that carry the same code share a line.
 
-    Libraries without GPU code are counted, or with `every` listed.
+    `target` is None where single files were named: then those without GPU code are listed too, not counted.
     """
     paper = Paper(look)
+    if target is not None:
+        write_target(paper, target)
     if gpus:
         paper.prose("runs on ", (", then on ".join(gpu_words(gpu) for gpu in gpus), "bold"), ":")
         paper.blank()
-    carriers = [library for library in libraries if every or library.gpu_code.status != "none"]
+    carriers = [library for library in libraries if target is None or library.gpu_code.status != "none"]
     groups: dict[str, dict[GpuCode, list[Library]]] = {}
     for library in carriers:
         groups.setdefault(library.package or "", {}).setdefault(library.gpu_code, []).append(library)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpu_doctor.model.library import Resolution, Tried
+from gpu_doctor.model.target import Target
+from gpu_doctor.report.heading import write_target
 from gpu_doctor.report.paper import Look, Paper
 
 _TRIED = 24
 
 
-def render(library: str, resolutions: Sequence[Resolution], look: Look) -> str:
+def render(library: str, resolutions: Sequence[Resolution], target: Target, look: Look) -> str:
     """Return one tree per consumer that asks for the library; several consumers may meet different files."""
     paper = Paper(look)
+    write_target(paper, target)
     if not resolutions:
         paper.prose(f"nothing in this environment asks for {library}, and no folder of the linker holds it")
     for number, resolution in enumerate(resolutions):
@@ -33,7 +36,7 @@ def _write(paper: Paper, resolution: Resolution) -> None:
         paper.prose((f"not found{note}", style), indent=2)
     else:
         paper.verbatim(resolution.found, "bold green", indent=2)
-        paper.prose(f"by {resolution.rule}", indent=2)
+        paper.prose(f"rule: {resolution.rule}", indent=2)
     _write_tried(paper, resolution.tried)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Interpreter, Inventory
+from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report.paper import Paper
 
@@ -23,6 +24,12 @@ def write_heading(paper: Paper, inventory: Inventory) -> None:
         paper.prose(("also on its path: " + ", ".join(layers), "dim"), indent=2)
     for note in python.notes:
         paper.prose((note, "yellow"), indent=2)
+
+
+def write_target(paper: Paper, target: Target) -> None:
+    """Write which environment was chosen and why, where nothing more of it was read."""
+    paper.prose((target.python or target.prefix or "", "bold"), f" — chosen by {target.chosen_by}")
+    paper.blank()
 
 
 def hardware(inventory: Inventory) -> str:

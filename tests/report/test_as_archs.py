@@ -14,6 +14,7 @@ from gpu_doctor.report.paper import Look
 from tests import kit
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "archs-1.json").read_text(encoding="utf-8"))
+TARGET = kit.inventory().target
 T4 = kit.gpu("Tesla T4", (7, 5))
 RTX_5090 = kit.gpu("NVIDIA GeForce RTX 5090", (12, 0))
 
@@ -33,8 +34,10 @@ def libraries() -> tuple[Library, ...]:
 
 def test_the_table_shows_each_package_and_where_its_libraries_differ() -> None:
     assert (
-        as_archs.render(libraries(), (T4, RTX_5090), Look())
+        as_archs.render(libraries(), (T4, RTX_5090), TARGET, Look())
         == """\
+/opt/app/venv/bin/python — chosen by --python
+
 runs on Tesla T4 (sm_75), then on RTX 5090 (sm_120):
 
 of no package
@@ -57,8 +60,10 @@ native: runs; jit: the driver compiles it at the first start; none: fails
 
 def test_without_a_gpu_the_table_judges_nothing() -> None:
     assert (
-        as_archs.render(libraries()[:4], (), Look())
+        as_archs.render(libraries()[:4], (), TARGET, Look())
         == """\
+/opt/app/venv/bin/python — chosen by --python
+
 torch
   libtorch_cuda.so +1      75 80 86 90 100 120
   libtorch_cuda_linalg.so  80 86 90 100 120
@@ -70,7 +75,7 @@ torch
 
 def test_a_named_file_without_gpu_code_is_listed() -> None:
     assert (
-        as_archs.render(libraries()[3:4], (T4,), Look(), every=True)
+        as_archs.render(libraries()[3:4], (T4,), None, Look())
         == """\
 runs on Tesla T4 (sm_75):
 
@@ -83,7 +88,7 @@ native: runs; jit: the driver compiles it at the first start; none: fails
 
 
 def test_no_libraries_are_said() -> None:
-    assert as_archs.render((), (), Look()) == "no shared libraries here\n"
+    assert as_archs.render((), (), None, Look()) == "no shared libraries here\n"
 
 
 def shaped(*gpus: Any) -> Any:
