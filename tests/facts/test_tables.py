@@ -1,7 +1,12 @@
+import re
+
 import pytest
+from packaging.version import Version
 
 from gpu_doctor.facts import load
+from gpu_doctor.facts.drivers import MinimumDriver
 from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model import architecture
 
 TABLES = ("_gpus", "_drivers", "_torch", "_ctranslate2", "_onnxruntime", "_cudnn", "_wheels")
 
@@ -53,3 +58,31 @@ def test_rows_hold_values_never_sentences_or_commands():
         data = load.read_table(file.stem).data
         found = [text for kind, rows in data.items() if isinstance(rows, list) for text in texts(rows)]
         assert [text for text in found if len(text.split()) > 12 or text.endswith(".") or "pip install" in text] == []
+
+
+def test_the_pins_of_a_build_are_of_its_cuda_generation():
+    facts = Facts.load()
+    pins = [(build, pin) for build in facts.torch_builds() for pin in build.pins if pin.startswith("nvidia-")]
+    strangers = [
+        f"{build.release}+{build.tag}: {pin}"
+        for build, pin in pins
+        if facts.cuda_generation(re.split("[<>=~]", pin)[0]) != build.cuda.major
+    ]
+    assert strangers == []
+    assert len(pins) > 300
+
+
+def test_every_cuda_that_a_build_needs_has_a_driver():
+    facts = Facts.load()
+    for cuda in {build.cuda for build in facts.torch_builds()}:
+        assert isinstance(facts.minimum_driver(cuda), MinimumDriver), cuda
+        assert facts.driver_cuda(Version("615.1")) >= cuda
+
+
+def test_every_architecture_in_the_tables_is_that_of_a_gpu():
+    facts = Facts.load()
+    machines = [build for machine in ("x86_64", "aarch64") for build in facts.torch_builds(machine=machine)]
+    lists = [item.sass + item.ptx for item in (*machines, *facts.ctranslate2_releases())]
+    lists += [item.sass + item.ptx for item in facts.onnxruntime_releases() if item.sass is not None]
+    for name in {name for names in lists for name in names}:
+        assert facts.find_gpu(name).capability == architecture.parse(name)[0]
