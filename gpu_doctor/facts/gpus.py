@@ -129,7 +129,7 @@ def _fact(matches: list[_Product], sizes: frozenset[float]) -> GpuFact:
 
 def _common_name(products: list[_Product]) -> str:
     shared = frozenset.intersection(*(frozenset(product.name.split()) for product in products))
-    return " ".join(word for word in products[0].name.split() if word in shared)
+    return " ".join(word for word in products[0].name.split() if word in shared) or products[0].name
 
 
 def _words(text: str) -> tuple[frozenset[str], frozenset[float]]:
