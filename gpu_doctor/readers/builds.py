@@ -65,7 +65,7 @@ def _tag_version(digits: str) -> Version:
 
 def _parse(text: str | None) -> Version | None:
     try:
-        return Version(text or "")
+        return Version((text or "")[:40])
     except InvalidVersion:
         return None
 

@@ -13,9 +13,9 @@ from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.text import read_bytes, read_text
 
-_LIB = re.compile(r"^(?:python|pypy)(3\.\d+)t?$")
-_IN_NAME = re.compile(r"(?:python|pypy)(3\.\d+)t?$")
-_PATCHLEVEL = re.compile(r'^#define\s+PY_VERSION\s+"([^"]+)"', re.MULTILINE)
+_LIB = re.compile(r"^(?:python|pypy)(3\.\d{1,3})t?$")
+_IN_NAME = re.compile(r"(?:python|pypy)(3\.\d{1,3})t?$")
+_PATCHLEVEL = re.compile(r'^#define\s+PY_VERSION\s+"([^"\n]{1,40})"', re.MULTILINE)
 _CONDA_PYTHON = re.compile(r"^python-(3\.\d+\.\d+)-[^-]+\.json$")
 _LIB_CONTENT = ("site-packages", "os.py", "dist-packages")
 _BINARY_LIMIT = 64 << 20
@@ -73,7 +73,7 @@ def find_layout(target: Target) -> Layout:
 
 def parse_cfg(text: str) -> dict[str, str]:
     """Return the `key = value` lines of a pyvenv.cfg, keys in lower case, as CPython reads them."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    pairs = (line.partition("=") for line in text.replace("\0", "").splitlines() if "=" in line)
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
@@ -127,7 +127,7 @@ def _said_lib(cfg: dict[str, str], resolved: str | None) -> str | None:
     named = _IN_NAME.search(os.path.basename(resolved or ""))
     if named:
         return named[0]
-    told = re.match(r"3\.\d+", cfg.get("version_info") or cfg.get("version") or "")
+    told = re.match(r"3\.\d{1,3}", cfg.get("version_info") or cfg.get("version") or "")
     return f"python{told[0]}" if told else None
 
 
@@ -166,7 +166,7 @@ def _version(
         for name in _names(os.path.join(root, "conda-meta"))
         if (told := _CONDA_PYTHON.match(name))
     ]
-    numbers = re.match(r"\d+\.\d+\.\d+", cfg.get("version_info") or cfg.get("version") or "")
+    numbers = re.match(r"\d{1,3}\.\d{1,3}\.\d{1,3}", cfg.get("version_info") or cfg.get("version") or "")
     if numbers and cfg_path:
         candidates.append((numbers[0], cfg_path))
     for text, where in candidates:

@@ -12,6 +12,7 @@ from gpu_doctor.model.inventory import Distribution, Observation
 from gpu_doctor.readers.text import read_text
 
 _RECORD_LIMIT = 64 << 20
+_MOST_LINES = 500_000  # torch has 12,000
 # bin, share and include of an environment lie three folders above its site-packages.
 _HIGHEST = "../../../"
 _ODD_STARTS = frozenset('./"')
@@ -79,6 +80,9 @@ def read_records(distributions: Iterable[Distribution]) -> Records:
         text = read_text(where, limit=_RECORD_LIMIT)
         if text is None:
             observations.append(Observation(where, "cannot be read"))
+            continue
+        if text.count("\n") > _MOST_LINES:
+            observations.append(Observation(where, f"has more than {_MOST_LINES} lines; ignored"))
             continue
         files, strange = parse_record(text)
         if strange:

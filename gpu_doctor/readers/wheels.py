@@ -16,6 +16,7 @@ from gpu_doctor.readers.builds import read_build
 from gpu_doctor.readers.text import read_text
 
 _HEADERS_LIMIT = 1 << 20
+_LONGEST = 200  # characters of a name or version that anybody meant
 _FIELDS = {"Name", "Version", "Requires-Dist"}
 _FOLDER_NAME = re.compile(r"^(?P<name>.+?)(?:-(?P<version>\d[^-]*))?(?:-py\d[\d.]*)?\.(?:dist-info|egg-info)$")
 _USER_INFO = re.compile(r"^((?:[\w.+-]+:)?//)[^/?#]*@")
@@ -108,7 +109,7 @@ def _read_one(folder: str, path: str, name: str) -> Distribution | Observation |
     if not said_name:
         return Observation(path, "names no distribution")
     item = Distribution(
-        name=canonical(said_name),
+        name=canonical(said_name[:_LONGEST]),
         version=_version(said_version, path),
         location=folder,
         metadata=path,
@@ -117,7 +118,7 @@ def _read_one(folder: str, path: str, name: str) -> Distribution | Observation |
     )
     if not is_wheel:
         item = replace(item, requires=requires or tuple(_egg_requires(read_text(f"{path}/requires.txt") or "")))
-    return _with_build(_with_origin(item, set(_listing(path))) if is_wheel else item, said_version)
+    return _with_build(_with_origin(item, set(_listing(path))) if is_wheel else item, said_version[:_LONGEST])
 
 
 def _headers(path: str, is_wheel: bool) -> str | None:
@@ -151,7 +152,7 @@ def _fields(headers: str) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _version(text: str, path: str) -> Version | Unknown:
     try:
-        return Version(text)
+        return Version(text[:_LONGEST])
     except InvalidVersion:
         return Unknown(f"{path} holds no valid version: {text[:80]!r}")
 

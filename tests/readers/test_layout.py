@@ -148,6 +148,15 @@ def test_a_folder_that_tells_nothing_has_no_version(tmp_path: Path) -> None:
     assert layout.notes == ("no interpreter in this environment's bin folder",)
 
 
+@pytest.mark.parametrize(
+    "text", ["home = /a\0b\n", f"version = 3.{'9' * 9000}.1\n", "home = \n", f"home = {'/x' * 9000}\n"]
+)
+def test_a_hostile_pyvenv_cfg_is_survived(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyvenv.cfg").write_text(text)
+    layout = of(tmp_path)
+    assert (layout.prefix, layout.base) == (str(tmp_path), None)
+
+
 def test_pyvenv_cfg_is_read_as_python_reads_it() -> None:
     text = "Home = /usr/bin\ninclude-system-site-packages=true\nprompt = 'a = b'\nnonsense\n"
     assert parse_cfg(text) == {"home": "/usr/bin", "include-system-site-packages": "true", "prompt": "'a = b'"}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_doctor.readers import record
 from gpu_doctor.readers.record import Claim, Records, parse_record, read_records
 from tests.readers.patient import distributions, install
 
@@ -47,12 +48,12 @@ def test_a_shared_file_belongs_to_whose_size_it_has(tmp_path: Path) -> None:
 
 def test_a_claim_holds_digest_and_size(tmp_path: Path) -> None:
     install(tmp_path, "package", files={"a.py": b"12345"}, extra_lines="b.pyc,,\nc.py,sha256=x,many\nd.py,sha256=x\n")
-    (record,) = records(tmp_path).records
-    assert record.claim("a.py").size == 5
-    assert record.claim("a.py").digest.startswith("sha256=")
-    assert record.claim("b.pyc") == Claim("", None)
-    assert record.claim("c.py") == Claim("sha256=x", None)
-    assert record.claim("d.py").size is None
+    (one,) = records(tmp_path).records
+    assert one.claim("a.py").size == 5
+    assert one.claim("a.py").digest.startswith("sha256=")
+    assert one.claim("b.pyc") == Claim("", None)
+    assert one.claim("c.py") == Claim("sha256=x", None)
+    assert one.claim("d.py").size is None
 
 
 def test_quoted_and_dotted_paths_are_understood() -> None:
@@ -91,6 +92,15 @@ def test_an_unreadable_record_is_observed(tmp_path: Path) -> None:
     found = records(tmp_path)
     assert found.records == ()
     assert [o.what for o in found.observations] == ["cannot be read"]
+
+
+def test_a_record_that_would_fill_the_memory_is_observed_and_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "package", extra_lines="a,,\n" * 100)
+    monkeypatch.setattr(record, "_MOST_LINES", 50)
+    found = records(tmp_path)
+    assert (found.records, [o.what for o in found.observations]) == ((), ["has more than 50 lines; ignored"])
 
 
 @given(st.text(alphabet=st.sampled_from('ab./,"\n\r\0é=1'), max_size=60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -104,6 +105,21 @@ def test_binary_garbage_is_survived(tmp_path: Path) -> None:
         (info / name).write_bytes(bytes(range(256)) * 10)
     found = only(tmp_path)
     assert (found.name, found.direct_url) == ("package", None)
+
+
+@pytest.mark.parametrize("text", ["9" * 9000, "1." * 50_000, "1!" + "0" * 9000 + "+cu128"])
+def test_endless_names_and_versions_are_cut(tmp_path: Path, text: str) -> None:
+    (install(tmp_path, "package") / "METADATA").write_text(f"Name: {text}\nVersion: {text}\n")
+    found = only(tmp_path)
+    assert len(found.name) <= 200
+    assert len(str(found.version)) < 1000
+
+
+def test_metadata_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    info = install(tmp_path, "package")
+    (info / "METADATA").unlink()
+    os.mkfifo(info / "METADATA")
+    assert [o.what for o in read(tmp_path)[1]] == ["holds no METADATA: left over, or damaged"]
 
 
 def test_a_package_without_record_says_so(tmp_path: Path) -> None:
