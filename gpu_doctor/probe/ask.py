@@ -10,7 +10,6 @@ import json
 import math
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -169,6 +168,8 @@ def _anonymous_file() -> int:
     try:
         return os.memfd_create("gpu-doctor")
     except (AttributeError, OSError):
+        import tempfile  # costs more to import than a whole question's bookkeeping, and is rarely needed
+
         with tempfile.TemporaryFile() as file:
             return os.dup(file.fileno())
 

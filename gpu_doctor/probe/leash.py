@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from uuid import uuid4
 
 MARKER = "GPU_DOCTOR_PROBE"
 
@@ -48,7 +47,7 @@ class Leash:
     def __init__(
         self, command: Sequence[str], environ: Mapping[str, str], deadline: float, keep_open: tuple[int, ...] = ()
     ) -> None:
-        self._token = f"{os.getpid()}-{uuid4().hex}"
+        self._token = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._tail = bytearray()
         self._stopped = threading.Event()
         # Waited for in place of the thread: an interrupted Thread.join() takes the thread for finished (bpo-45274).
