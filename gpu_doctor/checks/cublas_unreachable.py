@@ -15,6 +15,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.reach import Gap, gaps
 from gpu_doctor.checks.engine.stack import install, wants_cuda
 from gpu_doctor.facts.tables import Facts
@@ -64,10 +65,10 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy |
     here = [lib for lib in inventory.libraries if lib.name in (name, name.replace("cublas", "cublasLt"))]
     if any(lib.name == name for lib in here):
         return Remedy("Place links to cuBLAS beside the library that asks for it.", "safe", _links(gap, here))
-    wheel = facts.provider_of(name)
-    if wheel is None:
+    wheels = wheels_for(inventory, facts, gap.package, [name])
+    if not wheels:
         return None
-    return Remedy(f"Install {wheel}, then check again for its links.", "ask", (install(inventory, wheel),))
+    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (install(inventory, *wheels),))
 
 
 def _links(gap: Gap, libraries: list[Library]) -> tuple[MakeLink, ...]:

@@ -20,6 +20,7 @@ import posixpath
 from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.ctranslate2_choice import upgrade
+from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.reach import Gap, gaps
 from gpu_doctor.checks.engine.stack import install, wants_cuda
 from gpu_doctor.facts.tables import Facts
@@ -81,10 +82,11 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
     links = _links(inventory, gap)
     if links:
         return Remedy("Place links to every cuDNN part beside the loader.", "safe", links)
-    wheel = facts.provider_of(gap.missing[0].names[-1]) or "nvidia-cudnn-cu12"
-    if inventory.distribution(wheel) is None:
-        return Remedy(f"Install {wheel}; then check again.", "ask", (install(inventory, wheel),))
-    return None
+    names = [name for resolution in gap.missing for name in resolution.names]
+    wheels = wheels_for(inventory, facts, gap.package, names)
+    if not wheels or inventory.distribution(wheels[0]) is not None:
+        return None
+    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (install(inventory, wheels[0]),))
 
 
 def _links(inventory: Inventory, gap: Gap) -> tuple[MakeLink, ...]:

@@ -66,7 +66,7 @@ def _finding(
     build, highest = max(too_new, key=lambda pair: pair[1].minor)
     names = ", ".join(item.distribution.label for item, _ in too_new)
     needed = highest.minor_text
-    evidence = [Evidence("driver", str(driver.version), driver.where)]
+    evidence = [Evidence("driver", driver.label, driver.where)]
     evidence += [item.evidence() for item, _ in too_new]
     evidence.append(
         Evidence(f"lowest driver for CUDA {build.major}", needed, f"facts of {facts.date}: {highest.source}")
@@ -74,8 +74,8 @@ def _finding(
     return Finding(
         rule=RULE.id,
         severity="error",
-        subject=f"driver {driver.version}",
-        message=f"Driver {driver.version} cannot run {names}: CUDA {build.cuda} needs driver {needed} or newer.",
+        subject=f"driver {driver.label}",
+        message=f"Driver {driver.label} cannot run {names}: CUDA {build.cuda} needs driver {needed} or newer.",
         evidence=tuple(evidence),
         remedy=replacement(inventory, facts) or _update(needed),
         seats=("driver", *(item.distribution.name for item, _ in too_new)),

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
+from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.reach import Gap, gaps
-from gpu_doctor.checks.engine.stack import install, installed, release
+from gpu_doctor.checks.engine.stack import gpu_known, install, installed, release
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Inventory
@@ -59,7 +60,7 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> 
     absent = [n for n in needs if n not in folders]
     can_preload = version >= _FIRST_PRELOAD and not absent
     # Present libraries and a release that can preload them: one call away from working, and many programs make it.
-    severity: Severity = "note" if can_preload else ("error" if absent and _gpu_here(inventory) else "warning")
+    severity: Severity = "note" if can_preload else ("error" if absent and gpu_known(inventory) else "warning")
     where = "are not installed" if absent else "are installed where the loader does not look"
     listed = ", ".join((absent or needs)[:3]) + (", …" if len(absent or needs) > 3 else "")
     return Finding(
@@ -74,10 +75,6 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> 
     )
 
 
-def _gpu_here(inventory: Inventory) -> bool:
-    return not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus)
-
-
 def _folders(inventory: Inventory, names: list[str]) -> dict[str, str]:
     here = {lib.name: posixpath.dirname(lib.path) for lib in inventory.libraries}
     return {name: here[name] for name in names if name in here}
@@ -87,7 +84,7 @@ def _remedy(
     inventory: Inventory, facts: Facts, absent: list[str], folders: list[str], *, can_preload: bool
 ) -> Remedy | None:
     if absent:
-        wheels = list(dict.fromkeys(wheel for name in absent if (wheel := facts.provider_of(name))))
+        wheels = wheels_for(inventory, facts, "onnxruntime-gpu", absent)
         if not wheels:
             return None
         return Remedy("Install the libraries that the provider needs.", "ask", (install(inventory, *wheels),))

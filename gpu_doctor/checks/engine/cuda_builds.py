@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -44,6 +44,13 @@ def cuda_builds(inventory: Inventory, facts: Facts) -> Iterator[CudaBuild | Unkn
             yield _from_facts(item, item.version, facts)
         elif match := re.match(r"cupy-cuda(\d{2})x?$", item.name):
             yield CudaBuild(item, Version(match[1]), item.metadata)
+
+
+def wheels_for(inventory: Inventory, facts: Facts, package: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the wheels that provide these libraries for the CUDA that a package was built for, each once."""
+    builds = (b for b in cuda_builds(inventory, facts) if isinstance(b, CudaBuild))
+    major = next((b.major for b in builds if b.distribution.name == package), None)
+    return tuple(dict.fromkeys(wheel for name in names if (wheel := facts.provider_of(name, major))))
 
 
 def _from_facts(item: Distribution, version: Version, facts: Facts) -> CudaBuild | Unknown:

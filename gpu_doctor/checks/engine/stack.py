@@ -35,16 +35,25 @@ def release(distribution: Distribution) -> Version:
     return Version(distribution.version.public)
 
 
+def gpu_known(inventory: Inventory) -> bool:
+    """Tell whether there is a GPU to judge for: one in this machine, or one that the user named."""
+    return not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus)
+
+
 def wants_cuda(inventory: Inventory) -> bool:
     """Tell whether this environment is meant to use an NVIDIA GPU: a GPU is here, or CUDA packages are installed."""
-    if not isinstance(inventory.gpus, Unknown) and inventory.gpus:
+    if gpu_known(inventory):
         return True
+    return has_cuda_packages(inventory)
+
+
+def has_cuda_packages(inventory: Inventory) -> bool:
+    """Tell whether a package is installed that is of no use without an NVIDIA GPU."""
     torch = inventory.distribution("torch")
     if torch is not None and torch.built_for is not None and torch.built_for.cuda is not None:
         return True
-    return any(
-        d.active and (d.name.startswith("nvidia-c") or d.name == "onnxruntime-gpu") for d in inventory.distributions
-    )
+    names = (d.name for d in inventory.distributions if d.active)
+    return any(name.startswith(("nvidia-c", "cupy-cuda")) or name == "onnxruntime-gpu" for name in names)
 
 
 def install(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from gpu_doctor.checks.engine.stack import install, release
+from gpu_doctor.checks.engine.stack import gpu_known, install, release
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.facts.torch import TorchBuild
 from gpu_doctor.model.inventory import Inventory
@@ -31,9 +31,8 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
     builds = [b for b in _fitting(inventory, facts) if b.cuda is not None and cuda_major in (None, b.cuda.major)]
     if not builds:
         return None
-    known_gpu = not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus)
     # Without a GPU to judge by, the default build is the safe one: it carries the most architectures.
-    best = min(builds, key=lambda b: (not known_gpu and not b.default, _distance(b, now)))
+    best = min(builds, key=lambda b: (not gpu_known(inventory) and not b.default, _distance(b, now)))
     companions = tuple(name for name in _COMPANIONS if inventory.distribution(name))
     backend = None if best.default else best.tag
     step = install(inventory, f"torch=={best.release}", *companions, torch_backend=backend)
