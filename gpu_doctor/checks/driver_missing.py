@@ -1,7 +1,8 @@
 """A GPU is here, or was promised, and the NVIDIA driver cannot be used.
 
 What it finds. An NVIDIA device on the PCI bus without a driver; a loaded kernel module without `libcuda.so.1` on the
-loader's path; WSL without its libcuda; a container that asks for GPUs and got no device.
+loader's path, or with a stub there; WSL without its libcuda; a container that asks for GPUs and got no device. Where
+no package is built for CUDA, that is a note.
 
 Why it matters. CUDA packages then fail with "libcuda.so.1: cannot open shared object file", "Found no NVIDIA driver
 on your system", or use the CPU without a word. No pip package contains libcuda: it comes with the driver.
@@ -13,13 +14,15 @@ and the NVIDIA Container Toolkit; never install a driver inside the image.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from gpu_doctor.checks.engine.stack import gpu_stack, has_cuda_packages
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy, RunByHand
-from gpu_doctor.model.unknown import DoesNotApply, Unknown
+from gpu_doctor.model.unknown import DoesNotApply, Unknown, known
 
 RULE = Rule(
     id="driver-missing",
@@ -34,28 +37,45 @@ RULE = Rule(
     ),
 )
 
+_HOST = Remedy("Install your distribution's NVIDIA driver package on this machine and reboot.", "manual")
+_ALL = RunByHand("docker run --gpus all …", "the host's NVIDIA Container Toolkit mounts the driver")
+_CONTAINER = Remedy("Start the container with the host's GPUs; do not install a driver in it.", "manual", (_ALL,))
+_UPDATE = RunByHand("wsl --update", "run in Windows, with a current NVIDIA driver for Windows installed there")
+_WSL = Remedy("Update WSL and the Windows driver; install none inside WSL.", "manual", (_UPDATE,))
+
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Compare the devices of this machine with the driver files that a program would load."""
     if inventory.target.assumes_hardware:
         raise DoesNotApply("the hardware is assumed, not this machine's")
-    host = inventory.host
-    if host.wsl and "/dev/dxg" in host.devices:
-        if host.libcuda is None:
-            yield _finding("WSL", "WSL offers a GPU, and no libcuda.so.1 is on the loader's path.", host, _wsl())
-        return
-    module = None if isinstance(host.kernel_module, Unknown) else host.kernel_module
-    if module is not None and host.libcuda is None:
-        message = f"The kernel module {module} is loaded, and no libcuda.so.1 is on the loader's path."
-        yield _finding("libcuda.so.1", message, host, _container() if host.container else _host())
-    elif module is None and not isinstance(host.pci_gpus, Unknown) and host.pci_gpus:
-        message = "An NVIDIA GPU is on the PCI bus, and no driver is loaded."
-        yield _finding(host.pci_gpus[0], message, host, _container() if host.container else _host())
-    elif module is None and _promised(host):
+    gpu_stack(inventory)
+    finding = _missing(inventory.host, answers=not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus))
+    if finding is not None:
+        # Who installed CPU builds does without the GPU; that is worth knowing, and no illness.
+        yield finding if has_cuda_packages(inventory) else replace(finding, severity="note")
+
+
+def _missing(host: Host, *, answers: bool) -> Finding | None:
+    usable = host.libcuda is not None and host.libcuda.kind != "stub"
+    absent = f"libcuda.so.1 is a stub ({host.libcuda.path})" if host.libcuda else "the loader finds no libcuda.so.1"
+    if host.wsl:
+        if "/dev/dxg" not in host.devices:
+            raise DoesNotApply("WSL offers no GPU")
+        return None if usable else _finding("WSL", f"WSL offers a GPU, and {absent}.", host, _WSL)
+    module, remedy = known(host.kernel_module), _CONTAINER if host.container else _HOST
+    if module is not None:
+        loaded = f"The kernel module {module} is loaded"
+        return None if usable else _finding("libcuda.so.1", f"{loaded}, and {absent}.", host, remedy)
+    if answers:  # a driver of another kind: gVisor and Jetson show no module
+        return None
+    if not isinstance(host.pci_gpus, Unknown) and host.pci_gpus:
+        return _finding(host.pci_gpus[0], "An NVIDIA GPU is on the PCI bus, and no driver is loaded.", host, remedy)
+    if _promised(host):  # by a variable that CUDA images set for everybody
         message = "This container asks for GPUs and was started without any."
-        yield _finding("container", message, host, _container())
-    elif module is None and host.libcuda is None:
+        return replace(_finding("container", message, host, _CONTAINER), severity="warning")
+    if not known(host.pci_gpus) and not usable:
         raise DoesNotApply("no NVIDIA GPU was found in this machine")
+    return None
 
 
 def _promised(host: Host) -> bool:
@@ -65,27 +85,12 @@ def _promised(host: Host) -> bool:
 
 def _finding(subject: str, message: str, host: Host, remedy: Remedy) -> Finding:
     pci = host.pci_gpus.reason if isinstance(host.pci_gpus, Unknown) else ", ".join(host.pci_gpus) or "none"
-    module = (
-        host.kernel_module.reason if isinstance(host.kernel_module, Unknown) else host.kernel_module or "not loaded"
-    )
+    module = host.kernel_module.reason if isinstance(host.kernel_module, Unknown) else host.kernel_module
+    libcuda = f"{host.libcuda.path} ({host.libcuda.kind})" if host.libcuda else "not found"
     evidence = (
         Evidence("NVIDIA devices on the PCI bus", pci, "/sys/bus/pci/devices"),
         Evidence("device files", ", ".join(host.devices) or "none", "/dev"),
-        Evidence("kernel module", str(module), "/proc/driver/nvidia/version"),
-        Evidence("libcuda.so.1", host.libcuda.path if host.libcuda else "not found", "the loader's search path"),
+        Evidence("kernel module", str(module or "not loaded"), "/proc/driver/nvidia/version"),
+        Evidence("libcuda.so.1", libcuda, "the loader's search path"),
     )
     return Finding(RULE.id, "error", subject, message, evidence, remedy, ("driver",))
-
-
-def _host() -> Remedy:
-    return Remedy("Install your distribution's NVIDIA driver package on this machine and reboot.", "manual")
-
-
-def _container() -> Remedy:
-    step = RunByHand("docker run --gpus all …", "the host's NVIDIA Container Toolkit mounts the driver")
-    return Remedy("Start the container with the host's GPUs; do not install a driver in it.", "manual", (step,))
-
-
-def _wsl() -> Remedy:
-    step = RunByHand("wsl --update", "run in Windows, with a current NVIDIA driver for Windows installed there")
-    return Remedy("Update WSL and the Windows driver; install none inside WSL.", "manual", (step,))
