@@ -123,7 +123,7 @@ def _write_crashes(paper: Paper, case: Case) -> None:
         if run.status == "crashed":
             paper.prose(
                 f"the rule {run.rule} broke, so the verdict lacks it: {run.note}. Please report this.",
-                columns=[("CRASHED", 0, "bold white on red")],
+                columns=[("CRASHED", 0, "bold red reverse")],
             )
 
 

@@ -1,23 +1,32 @@
-"""The sheet that text reports are written on: width, colour, glyphs, and lines that stay copyable."""
+"""The sheet that text reports are written on: width, colour, glyphs, and lines that stay copyable.
+
+rich's Console would do most of this, and took a sixth of the time of a whole check to import; what a report needs of it
+is wrapping between words and ten escape codes. Only its table of character widths is used.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from itertools import pairwise
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from gpu_doctor.report.foreign import clean, clean_command
 
+# ECMA-48, select graphic rendition: the codes that every terminal knows.
+_CODES = {
+    "bold": "1", "dim": "2", "reverse": "7",
+    "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36",
+}  # fmt: skip
 # What replaces our own glyphs where the stream cannot carry them.
 _ASCII = str.maketrans({"—": "-", "…": "...", "·": "-", "×": "x", "≥": ">=", "–": "-", "├": "|", "└": "`", "─": "-"})
 _QUOTED = re.compile(r"""('[^']*'|"[^"]*"|\\.)""")
 
-Part = str | tuple[str, str]
+Run = tuple[str, str]
+"""Text in one style; a style is words such as `bold red`."""
+Part = str | Run
 Column = tuple[str, int, str]
 """A cell left of a paragraph: text, width (0: as long as the text), style."""
 
@@ -40,42 +49,28 @@ class Paper:
 
     def __init__(self, look: Look) -> None:
         self.look = look
-        self._sheet = StringIO()
-        self._console = Console(
-            file=self._sheet,
-            width=look.width,
-            force_terminal=look.colour,
-            color_system="standard" if look.colour else None,
-            no_color=not look.colour,
-            highlight=False,
-            emoji=False,
-            markup=False,
-            legacy_windows=False,
-        )
+        self._lines: list[str] = []
 
     def blank(self) -> None:
         """Leave one empty line."""
-        self._sheet.write("\n")
+        self._lines.append("")
 
     def prose(self, *parts: Part, indent: int = 0, columns: Sequence[Column] = ()) -> None:
         """Write a paragraph that wraps between words, to the right of its columns; long words stay whole."""
-        text = Text()
-        for part in parts:
-            words, style = part if isinstance(part, tuple) else (part, "")
-            text.append(self._glyphs(self.short(words)), style)
-        head = Text.assemble(*(self._cell(*column) for column in columns))
-        for number, line in enumerate(_wrapped(text, max(20, self.look.width - indent - head.cell_len))):
-            line.rstrip()
-            margin = head if number == 0 else Text(" " * head.cell_len)
-            self._print(Text.assemble(" " * indent, margin, line))
+        runs = [(part, "") if isinstance(part, str) else part for part in parts]
+        text = [(self._glyphs(self.short(words)), style) for words, style in runs]
+        head = [run for column in columns for run in self._cell(*column)]
+        margin = sum(cell_len(words) for words, _ in head)
+        for number, line in enumerate(_wrapped(text, max(20, self.look.width - indent - margin))):
+            self._write(indent, [*(head if number == 0 else [(" " * margin, "")]), *line])
 
     def verbatim(self, text: str, style: str = "", indent: int = 0) -> None:
         """Write one line that never wraps: a path, a row."""
-        self._print(Text.assemble(" " * indent, (self._glyphs(self.short(text)), style)))
+        self._write(indent, [(self._glyphs(self.short(text)), style)])
 
     def command(self, command: str, indent: int = 2) -> None:
         """Write a shell line whole, however long, so that it can be copied."""
-        self._print(Text.assemble(" " * indent, (self.short_command(command), "cyan")))
+        self._write(indent, [(self.short_command(command), "cyan")])
 
     def short(self, text: str) -> str:
         """Return the text cleaned, with the home folder as `~`."""
@@ -98,30 +93,50 @@ class Paper:
 
     def text(self) -> str:
         """Return everything written; no line ends in spaces, and no empty line ends the text."""
-        return "\n".join(line.rstrip() for line in self._sheet.getvalue().split("\n")).rstrip("\n") + "\n"
+        return "\n".join(self._lines).rstrip("\n") + "\n"
 
-    def _cell(self, words: str, width: int, style: str) -> Text:
-        """Return one column's text, cut or padded to its width, and the gap after it."""
+    def _cell(self, words: str, width: int, style: str) -> Iterator[Run]:
+        """Yield one column's text, cut or padded to its width, and the gap after it."""
         text = self._glyphs(self.short(words))
         mark = self._glyphs("…")
         if 0 < width < cell_len(text):
             text = text[: width - len(mark)] + mark
-        return Text.assemble((text, style), " " * (max(width - cell_len(text), 0) + 2))
+        yield text, style
+        yield " " * (max(width - cell_len(text), 0) + 2), ""
 
     def _glyphs(self, text: str) -> str:
         return text if self.look.unicode else text.translate(_ASCII)
 
-    def _print(self, text: Text) -> None:
-        self._console.print(text, no_wrap=True, overflow="ignore", crop=False)
+    def _write(self, indent: int, runs: Sequence[Run]) -> None:
+        length = len("".join(words for words, _ in runs).rstrip())
+        self._lines.append(" " * indent * (length > 0) + "".join(map(self._painted, _cut(runs, 0, length))))
+
+    def _painted(self, run: Run) -> str:
+        words, style = run
+        if not self.look.colour or not style or words.isspace():
+            return words
+        return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{words}\x1b[0m"
 
 
-def _wrapped(text: Text, width: int) -> list[Text]:
-    """Break a text between words; rich would cut words longer than the line, and a cut path cannot be copied."""
-    breaks: list[int] = []
-    used = 0
-    for word in re.finditer(r"\S+\s*", text.plain):
+def _wrapped(runs: Sequence[Run], width: int) -> Iterator[list[Run]]:
+    """Yield the lines of a paragraph, broken between words alone: a path that is cut cannot be copied."""
+    text = "".join(words for words, _ in runs)
+    breaks, used = [0], 0
+    for word in re.finditer(r"\S+\s*", text):
         if used and used + cell_len(word[0].rstrip()) > width:
             breaks.append(word.start())
             used = 0
         used += cell_len(word[0])
-    return list(text.divide(breaks))
+    for start, end in pairwise((*breaks, len(text))):
+        yield _cut(runs, start, end)
+
+
+def _cut(runs: Sequence[Run], start: int, end: int) -> list[Run]:
+    """Return the characters from start to end, in their styles."""
+    pieces: list[Run] = []
+    at = 0
+    for words, style in runs:
+        if piece := words[max(start - at, 0) : max(end - at, 0)]:
+            pieces.append((piece, style))
+        at += len(words)
+    return pieces
