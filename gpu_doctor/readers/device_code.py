@@ -24,9 +24,9 @@ from gpu_doctor.model.library import NO_GPU_CODE, GpuCode
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.elf import ElfFile, Unreadable, with_elf_file
 
-# The largest number seen is 9 000 (cuBLASLt 12.8: 5 868 entries in 2 918 containers).
-MAX_ENTRIES = 1 << 18
-MAX_SECTION_NAMES = 1 << 16
+# Of containers and entries together; the largest number seen is 8 786 (cuBLASLt 12.8).
+MAX_HEADERS = 1 << 18
+MAX_SECTION_NAMES = 1 << 20
 MAX_PADDING = 1 << 16
 MAX_SEARCH = 1 << 26
 
@@ -36,6 +36,8 @@ ARCHITECTURE_SPECIFIC, FAMILY_SPECIFIC = 1 << 20, 1 << 21
 
 _CONTAINER = struct.Struct("<IHHQ")  # magic, version, header size, payload size
 _ENTRY = struct.Struct("<HHIQ12xI8xQ")  # kind, version, header size, padded payload size, architecture, flags
+_LINKED, _RELOCATABLE, _AMD, _REGISTRY = b".nv_fatbin\0", b"__nv_relfatbin\0", b".hip_fatbin\0", b".nvFatBinSegment\0"
+_SECTIONS = (_LINKED, _RELOCATABLE, _AMD, _REGISTRY)
 _SHT_NOBITS = 8
 _SEARCH_CHUNK = 1 << 20
 
@@ -54,9 +56,9 @@ def _read(file: ElfFile) -> GpuCode:
     if sections is None:
         return _search(file)
     # Relocatable code is what the device linker made `.nv_fatbin` of; alone, it is all there is.
-    place = sections.get(".nv_fatbin") or sections.get("__nv_relfatbin")
+    place = sections.get(_LINKED) or sections.get(_RELOCATABLE)
     if place is None:
-        if ".hip_fatbin" in sections:
+        if _AMD in sections:
             return GpuCode("unknown", note="its GPU code is for AMD GPUs and is not read")
         return NO_GPU_CODE
     code: _Code = set()
@@ -65,7 +67,9 @@ def _read(file: ElfFile) -> GpuCode:
         _walk(file, place, code)
     except Unreadable as damage:
         problem = str(damage)
-    return _result(code, problem, registered=".nvFatBinSegment" in sections)
+    except struct.error:
+        problem = "truncated: it ends inside its GPU code"
+    return _result(code, problem, registered=_REGISTRY in sections)
 
 
 def _result(code: _Code, problem: str, registered: bool) -> GpuCode:
@@ -96,30 +100,27 @@ def _walk(file: ElfFile, place: _Place, code: _Code) -> None:
     end = at + size
     if end > file.size:
         raise Unreadable("truncated: its GPU code should reach further than the file")
-    left = MAX_ENTRIES
+    left = MAX_HEADERS
     while at + _CONTAINER.size <= end:
         magic, _version, header, payload = _CONTAINER.unpack(file.read(at, _CONTAINER.size))
         if magic == 0:
             at = _after_padding(file, at, end)
             continue
         stop = at + header + payload
-        if magic != CONTAINER_MAGIC or header < _CONTAINER.size or stop > end:
+        if magic != CONTAINER_MAGIC or header < _CONTAINER.size or stop > end or left <= 0:
             raise Unreadable("damaged: its GPU code is not stored in whole fat-binary containers")
-        left = _walk_entries(file.fd, at + header, stop, left, code)
+        left = _walk_entries(file.fd, at + header, stop, left - 1, code)
         at = stop
 
 
 def _walk_entries(fd: int, at: int, stop: int, left: int, code: _Code) -> int:
-    """Read the entry headers of one container and return how many more may be read."""
+    """Read the entry headers of one container and return how many more headers may be read."""
     pread, unpack, length, add = os.pread, _ENTRY.unpack, _ENTRY.size, code.add
     while at < stop:
         left -= 1
-        try:
-            kind, _version, header, payload, number, flags = unpack(pread(fd, length, at))
-        except struct.error:
-            raise Unreadable("truncated: it ends inside its GPU code") from None
+        kind, _version, header, payload, number, flags = unpack(pread(fd, length, at))
         at += header + payload
-        if header < length or at > stop or not 10 <= number < 1000 or not left:
+        if header < length or at > stop or not 10 <= number < 1000 or left <= 0:
             raise Unreadable("damaged: an entry of its GPU code contradicts its container")
         add((kind, number, flags & (ARCHITECTURE_SPECIFIC | FAMILY_SPECIFIC)))
     return left
@@ -129,12 +130,14 @@ def _after_padding(file: ElfFile, at: int, end: int) -> int:
     """Return where the next container begins after zero bytes; linkers pad sections of object files to 8 or more."""
     window = file.read(at, min(end - at, MAX_PADDING))
     zeros = len(window) - len(window.lstrip(b"\0"))
-    if zeros == len(window) and at + zeros < end:
+    if at + zeros == end:
+        return end
+    if zeros == len(window) or zeros < 8:
         raise Unreadable("damaged: its GPU code is not stored in whole fat-binary containers")
-    return end if zeros == len(window) else at + zeros // 8 * 8
+    return at + zeros // 8 * 8
 
 
-def _gpu_sections(file: ElfFile) -> dict[str, _Place] | None:
+def _gpu_sections(file: ElfFile) -> dict[bytes, _Place] | None:
     """Return the places of the sections that concern GPU code by name; None where there is no section table."""
     table, entry_size, count, names_index = file.header[5], *file.header[10:13]
     entry = file.layout.section_header
@@ -148,9 +151,9 @@ def _gpu_sections(file: ElfFile) -> dict[str, _Place] | None:
         return {} if names else None
     places = {}
     for fields in entry.iter_unpack(data):
-        name = names[fields[0] : names.find(b"\0", fields[0])].decode("ascii", "replace")
-        if fields[1] != _SHT_NOBITS and ("fatbin" in name or name == ".nvFatBinSegment"):
-            places[name] = (fields[4], fields[5])
+        for name in _SECTIONS:
+            if names.startswith(name, fields[0]) and fields[1] != _SHT_NOBITS:
+                places[name] = (fields[4], fields[5])
     return places
 
 

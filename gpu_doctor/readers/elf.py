@@ -22,6 +22,7 @@ MAX_PROGRAM_HEADERS = 4096
 MAX_DYNAMIC_BYTES = 1 << 20
 MAX_NAMES = 8192
 MAX_STRING = 1 << 16
+MAX_TEXT = 1 << 22
 MAX_VERSION_BYTES = 1 << 20
 
 DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 4, 5, 6, 14, 15, 29
@@ -141,7 +142,7 @@ class ElfFile:
     def strings(self, table: int, offsets: Iterable[int]) -> dict[int, str]:
         """Return the strings at these offsets of the string table that starts at file offset `table`."""
         found: dict[int, str] = {}
-        window, start = b"", 0
+        window, start, left = b"", 0, MAX_TEXT
         for offset in sorted(set(offsets)):
             end = window.find(b"\0", offset - start) if offset - start < len(window) else -1
             if end < 0:
@@ -153,6 +154,9 @@ class ElfFile:
             if end < 0:
                 raise Unreadable("damaged: a name in it has no end")
             found[offset] = window[offset - start : end].decode("utf-8", "replace")
+            left -= len(found[offset])
+            if left < 0:
+                raise Unreadable("damaged: its names are impossibly long")
         return found
 
     def _read_segments(self, head: bytes) -> None:

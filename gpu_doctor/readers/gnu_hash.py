@@ -22,6 +22,7 @@ from gpu_doctor.readers.elf import (
 
 MAX_CHAIN = 1 << 16
 MAX_SYMBOLS = 1 << 20
+MAX_NAME = 1 << 16
 MAX_NAME_BYTES = 1 << 26
 
 _GNU_HEADER = struct.Struct("<IIII")
@@ -153,13 +154,15 @@ def _names(symbols: _Symbols, offsets: list[int], prefix: bytes) -> tuple[str, .
     first, last = min(offsets), max(offsets)
     if last - first > MAX_NAME_BYTES:
         raise Unreadable("damaged: its symbol names lie impossibly far apart")
-    text = symbols.file.read(symbols.names + first, last - first + MAX_CHAIN)
+    text = symbols.file.read(symbols.names + first, last - first + MAX_NAME)
     found = set()
-    for at in offsets:
+    left = MAX_NAME_BYTES
+    for at in set(offsets):
         start = at - first
         if text.startswith(prefix, start):
-            end = text.find(b"\0", start, start + MAX_CHAIN)
-            if end < 0:
+            end = text.find(b"\0", start, start + MAX_NAME)
+            left -= end - start
+            if end < 0 or left < 0:
                 raise Unreadable("damaged: a symbol name in it has no end")
             found.add(text[start:end].decode("utf-8", "replace"))
     return tuple(sorted(found))
