@@ -56,16 +56,19 @@ def host(**changes: Any) -> Host:
     return replace(base, **changes)
 
 
-def dist(name: str, version: str, *, cuda: str | None = None, built: str = "", **changes: Any) -> Distribution:
+def dist(
+    name: str, version: str | Unknown, *, cuda: str | None = None, built: str = "", **changes: Any
+) -> Distribution:
     """A distribution; `cuda` or `built` give it a build record (`built` alone: a build without CUDA)."""
     built_for = None
+    text = "0" if isinstance(version, Unknown) else version
     if cuda or built:
-        built_for = BuiltFor(Version(cuda) if cuda else None, built or version, f"{SITE}/{name}/version.py")
+        built_for = BuiltFor(Version(cuda) if cuda else None, built or text, f"{SITE}/{name}/version.py")
     base = Distribution(
         name=name,
-        version=Version(version),
+        version=version if isinstance(version, Unknown) else Version(version),
         location=SITE,
-        metadata=f"{SITE}/{name.replace('-', '_')}-{version}.dist-info",
+        metadata=f"{SITE}/{name.replace('-', '_')}-{text}.dist-info",
         installer="uv",
         built_for=built_for,
     )

@@ -46,12 +46,14 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     libcuda = inventory.host.libcuda
     if not driver.assumed and libcuda is not None and libcuda.kind == "compat":
         raise CannotKnow(f"{libcuda.path} is a forward-compatibility library; the driver's own limit does not apply")
+    # In WSL the driver is that of Windows, with its own numbers.
+    wsl = inventory.host.wsl and not driver.assumed
     too_new: list[tuple[CudaBuild, MinimumDriver]] = []
     for build in cuda_builds(inventory, facts):
         if isinstance(build, Unknown):
             yield build
             continue
-        minimum = facts.minimum_driver(build.cuda)
+        minimum = facts.minimum_driver(build.cuda, "windows" if wsl else "linux")
         if isinstance(minimum, Unknown):
             yield minimum
         elif driver.version < minimum.minor:
@@ -77,10 +79,13 @@ def _finding(
         subject=f"driver {driver.label}",
         message=f"Driver {driver.label} cannot run {names}: CUDA {build.cuda} needs driver {needed} or newer.",
         evidence=tuple(evidence),
-        remedy=replacement(inventory, facts) or _update(needed),
+        remedy=_remedy(inventory, facts, too_new, needed),
         seats=("driver", *(item.distribution.name for item, _ in too_new)),
     )
 
 
-def _update(needed: str) -> Remedy:
-    return Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")
+def _remedy(inventory: Inventory, facts: Facts, too_new: list[tuple[CudaBuild, MinimumDriver]], needed: str) -> Remedy:
+    # Another torch helps where torch is the one that is too new, not where its neighbours are.
+    only_torch = all(item.distribution.name in ("torch", "torchvision", "torchaudio") for item, _ in too_new)
+    update = Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")
+    return (replacement(inventory, facts) if only_torch else None) or update

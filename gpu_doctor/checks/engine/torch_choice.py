@@ -11,9 +11,6 @@ from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 
-# These are built against exactly one torch release, so they must move together with it.
-_COMPANIONS = ("torchvision", "torchaudio")
-
 
 def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = None) -> Remedy | None:
     """Return the smallest change of torch that runs on every known GPU and on the driver, or None.
@@ -33,10 +30,23 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
         return None
     # Without a GPU to judge by, the default build is the safe one: it carries the most architectures.
     best = min(builds, key=lambda b: (not gpu_known(inventory) and not b.default, _distance(b, now)))
-    companions = tuple(name for name in _COMPANIONS if inventory.distribution(name))
-    backend = None if best.default else best.tag
-    step = install(inventory, f"torch=={best.release}", *companions, torch_backend=backend)
+    # A plain `torch==2.8.0` is met by 2.8.0+cpu, so another build of the same release is named by its tag.
+    tag = None if best.default and best.release != now else best.tag
+    step = install(inventory, *_requirements(inventory, facts, best, tag), torch_backend=tag)
     return Remedy(f"Install torch {best.release} built for CUDA {best.cuda} ({best.tag}).", "ask", (step,))
+
+
+def _requirements(inventory: Inventory, facts: Facts, build: TorchBuild, tag: str | None) -> tuple[str, ...]:
+    """Return torch and its installed companions, each in the release and build that belong together."""
+    local = f"+{tag}" if tag else ""
+    wanted = [f"torch=={build.release}{local}"]
+    belonging = facts.torch_companions(build.release)
+    if belonging is not None and inventory.distribution("torchvision"):
+        wanted.append(f"torchvision=={belonging.torchvision}{local}")
+    if belonging is not None and inventory.distribution("torchaudio"):
+        # A torchaudio that serves several releases of torch is not built again for each CUDA.
+        wanted.append(f"torchaudio=={belonging.torchaudio}{local if belonging.torchaudio == build.release else ''}")
+    return tuple(wanted)
 
 
 def _fitting(inventory: Inventory, facts: Facts) -> tuple[TorchBuild, ...]:
