@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,10 +30,7 @@ def test_the_example_is_named_like_its_file(rule: ModuleType) -> None:
 
 
 def test_the_examples_tests_pass(rule: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    import gpu_doctor.checks
-
-    monkeypatch.setitem(__import__("sys").modules, "gpu_doctor.checks.shared_memory_small", rule)
-    monkeypatch.setattr(gpu_doctor.checks, "shared_memory_small", rule, raising=False)
+    monkeypatch.setitem(sys.modules, "gpu_doctor.checks.shared_memory_small", rule)
     tests: dict[str, Any] = {}
     exec(compile(TESTS, "CONTRIBUTING.md", "exec"), tests)
     found = [name for name in tests if name.startswith("test_")]
