@@ -59,9 +59,7 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
     library = inventory.library(gap.consumer)
     evidence = list(gap.evidence())
     if library is not None and library.real != library.path:
-        evidence.append(
-            Evidence("the loader is a link", f"to {library.real}; its folder is not searched", library.path)
-        )
+        evidence.append(Evidence("is a link", f"to {library.real}; its folder is not searched", library.path))
     return Finding(
         rule=RULE.id,
         severity="error" if wants_cuda(inventory) else "warning",

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.engine import ort_choice, torch_choice
 from gpu_doctor.checks.engine.kernels import Coverage, coverages
-from gpu_doctor.checks.engine.torch_choice import replacement
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown, known
 
 RULE = Rule(
@@ -81,13 +82,18 @@ def _finding(
 ) -> Finding:
     evidence = [Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where)]
     evidence += [Evidence(lib.name, coverage.code_of(lib), lib.path) for lib in coverage.shown(gpu.capability)]
-    heals = severity == "error" and coverage.package in ("torch", "torchvision", "torchaudio")
     return Finding(
         rule=RULE.id,
         severity=severity,
         subject=f"{coverage.package} on {gpu.sm}",
         message=message,
         evidence=tuple(evidence),
-        remedy=replacement(inventory, facts) if heals else None,
+        remedy=_remedy(inventory, facts, coverage.package, gpu) if severity == "error" else None,
         seats=(coverage.package,),
     )
+
+
+def _remedy(inventory: Inventory, facts: Facts, package: str, gpu: Gpu) -> Remedy | None:
+    if package == "onnxruntime-gpu":
+        return ort_choice.replacement(inventory, facts, gpu.capability)
+    return torch_choice.replacement(inventory, facts) if package in ("torch", "torchvision", "torchaudio") else None

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.stack import install, release, remove
+from gpu_doctor.facts.stack import is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Damage, Distribution, Inventory, Overlap
@@ -35,8 +36,7 @@ RULE = Rule(
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report packages that share the folder, and a package whose core files are gone."""
-    packages = [d for d in inventory.distributions if d.active and d.name.startswith("onnxruntime")]
-    packages = [d for d in packages if not d.name.startswith(("onnxruntime-genai", "onnxruntime-extensions"))]
+    packages = [d for d in inventory.distributions if d.active and is_onnxruntime(d.name)]
     if not packages:
         raise DoesNotApply("ONNX Runtime is not installed")
     if len(packages) > 1:
@@ -53,8 +53,7 @@ def _clash(inventory: Inventory, packages: list[Distribution]) -> Finding:
     wanted = next((d for d in packages if d.name == "onnxruntime-gpu"), packages[-1])
     winner = overlap.winner if overlap else Unknown("the files could not be compared")
     evidence = [Evidence("installed", d.label, d.metadata) for d in packages]
-    if overlap is not None:
-        evidence += _shared(overlap)
+    evidence += _shared(overlap) if overlap else []
     # The GPU package on top works today; the next sync may turn it over.
     severity: Severity = "warning" if winner == wanted.name else "error"
     return Finding(
@@ -69,13 +68,8 @@ def _clash(inventory: Inventory, packages: list[Distribution]) -> Finding:
 
 
 def _shared(overlap: Overlap) -> list[Evidence]:
-    rows = [Evidence("files that both claim", str(overlap.files), overlap.sample[0] if overlap.sample else "")]
-    rows += [
-        Evidence(f"files of {owner} that are not as its RECORD says", str(count), "RECORD hashes")
-        for owner, count in overlap.altered
-        if count
-    ]
-    return rows
+    shared = Evidence("files that both claim", str(overlap.files), overlap.sample[0] if overlap.sample else "")
+    return [shared, *(Evidence(f"not as {o}'s RECORD says", f"{n} files", "RECORD hashes") for o, n in overlap.altered)]
 
 
 def _outcome(winner: str | Unknown | None, wanted: Distribution) -> str:
@@ -93,8 +87,7 @@ def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> 
         rule=RULE.id,
         severity="error",
         subject=package.name,
-        message=f"{package.label} has lost {len(gone)} of its files: another ONNX Runtime package that shared its "
-        "folder was removed.",
+        message=f"{package.label} has lost {len(gone)} of its files: a package that shared its folder was removed.",
         evidence=tuple(Evidence("missing", d.path, package.metadata) for d in gone[:4]),
         remedy=_reinstall(inventory, [package.name], package),
         seats=("onnxruntime", package.name),

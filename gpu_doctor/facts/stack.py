@@ -15,3 +15,8 @@ _GPU_STACK = re.compile(
 def is_gpu_package(name: str) -> bool:
     """Tell whether a distribution belongs to the GPU stack."""
     return _GPU_STACK.match(name) is not None
+
+
+def is_onnxruntime(name: str) -> bool:
+    """Tell whether a distribution writes the folder `onnxruntime/`; the add-ons beside it have folders of their own."""
+    return re.match(r"onnxruntime(?!-genai|-extensions|-tools)", name) is not None

@@ -1,0 +1,71 @@
+"""Which requirements between packages of the GPU stack are not met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from gpu_doctor.checks.engine.requirements import allows, requirements
+from gpu_doctor.facts.stack import is_gpu_package, is_onnxruntime
+from gpu_doctor.model.finding import Evidence
+from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.library import SymbolNeed
+from gpu_doctor.model.unknown import Unknown
+
+# Libraries that the loader may find elsewhere (conda, a system CUDA): the rules about reach judge their absence.
+_FOUND_ELSEWHERE = ("nvidia-", "triton", "cuda-")
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Hold one requirement that is not met; `found` is None where nothing of that name is installed."""
+
+    package: Distribution
+    need: Requirement
+    name: str
+    found: Distribution | None
+
+    @property
+    def wanted(self) -> str:
+        """Return the requirement without its marker and extras, ready for an install command."""
+        return f"{self.need.name}{self.need.specifier}"
+
+    @property
+    def other_major(self) -> bool:
+        """Tell whether an exact pin and the installed version differ in their first number."""
+        if self.found is None or isinstance(self.found.version, Unknown):
+            return False
+        pins = [Version(s.version.removesuffix(".*")) for s in self.need.specifier if s.operator == "=="]
+        return bool(pins) and pins[0].major != self.found.version.major
+
+    def evidence(self) -> Evidence:
+        """Return what is asked for and what is installed."""
+        what = f"{self.package.name} requires {self.wanted}"
+        if self.found is None:
+            return Evidence(what, "not installed", self.package.metadata)
+        return Evidence(what, f"installed: {self.found.version}", self.found.metadata)
+
+    def concerns(self, need: SymbolNeed) -> bool:
+        """Tell whether a symbol is missing in a library of the package that this conflict is about."""
+        stem = self.name.removeprefix("nvidia-").rpartition("-cu")[0] or self.name.removeprefix("nvidia-")
+        return self.found is not None and stem in need.provider.lower().replace("_", "-")
+
+
+def conflicts(package: Distribution, inventory: Inventory) -> Iterator[Conflict]:
+    """Yield each requirement of a package on another one of the GPU stack that is not met."""
+    for name, need in requirements(package, inventory):
+        found = inventory.distribution(name)
+        if not is_gpu_package(name) or (found is None and _served_otherwise(name, inventory)):
+            continue
+        if found is None or not (isinstance(found.version, Unknown) or allows(need, found.version)):
+            yield Conflict(package, need, name, found)
+
+
+def _served_otherwise(name: str, inventory: Inventory) -> bool:
+    if name.startswith(_FOUND_ELSEWHERE):
+        return True
+    # onnxruntime-gpu brings the module that a package means when it asks for onnxruntime.
+    return name == "onnxruntime" and any(d.active and is_onnxruntime(d.name) for d in inventory.distributions)
