@@ -156,7 +156,8 @@ class _Import:
         process = self._process
         mark = len(process.loaded)
         event = process.dlopen(name, caller, cause)
-        for item in process.loaded[mark:]:
+        # Constructors run after those of what a library needs, so nearly in reverse order.
+        for item in reversed(process.loaded[mark:]):
             for ask in self._site.asks(item):
                 if ask.when == "load":
                     answer(self._site, process, ask, item)
