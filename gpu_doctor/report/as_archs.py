@@ -8,7 +8,7 @@ from gpu_doctor.model.architecture import sort_key
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.library import GpuCode, Library
 from gpu_doctor.model.target import Target
-from gpu_doctor.report.heading import gpu_words, write_target
+from gpu_doctor.report.heading import counted, gpu_words, write_target
 from gpu_doctor.report.paper import Look, Paper
 
 _STYLES = {"native": "green", "jit": "yellow", "none": "bold red", "unknown": "yellow"}
@@ -49,7 +49,7 @@ def _write_end(paper: Paper, carriers: int, libraries: int, gpus: Sequence[Gpu])
         if gpus:
             paper.prose(("native: runs; jit: the driver compiles it at the first start; none: fails", "dim"))
     if carriers < libraries:
-        paper.prose((f"{libraries - carriers} of {libraries} libraries carry no GPU code", "dim"))
+        paper.prose((f"{libraries - carriers} of {counted(libraries, 'library')} without GPU code", "dim"))
 
 
 def _write_row(paper: Paper, label: str, column: int, code: GpuCode, gpus: Sequence[Gpu]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.report.heading import hardware, write_heading
+from gpu_doctor.report.heading import counted, hardware, write_heading
 from gpu_doctor.report.paper import Look, Paper
 
 _ROWS = 20
@@ -53,7 +53,8 @@ def _write_packages(paper: Paper, inventory: Inventory) -> None:
     carriers = {library.package for library in inventory.libraries if library.gpu_code.status != "none"}
     chosen = [d for d in inventory.distributions if d.built_for is not None or d.name in carriers]
     paper.blank()
-    paper.prose((f"{len(inventory.distributions)} packages, {len(inventory.libraries)} shared libraries", "bold"))
+    packages, libraries = len(inventory.distributions), len(inventory.libraries)
+    paper.prose((f"{counted(packages, 'package')}, {counted(libraries, 'shared library')}", "bold"))
     for distribution in chosen:
         paper.prose(f"{distribution.label}{_build(distribution)}", indent=2)
 

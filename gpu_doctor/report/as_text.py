@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Finding
 from gpu_doctor.model.remedy import Remedy, command
-from gpu_doctor.report.heading import hardware, write_heading
+from gpu_doctor.report.heading import counted, hardware, write_heading
 from gpu_doctor.report.paper import Column, Look, Paper
 
 _SAFETY = {
@@ -65,7 +65,7 @@ def _primaries(case: Case) -> list[Finding]:
 
 def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark: str) -> None:
     passed = sum(run.status == "passed" for run in case.runs)
-    words = f"{_count(passed, 'rule')} passed; hardware: {hardware(case.inventory)}"
+    words = f"{counted(passed, 'rule')} passed; hardware: {hardware(case.inventory)}"
     if findings:
         words += f"; {_tally(findings)}"
     elif remark:
@@ -75,7 +75,7 @@ def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark:
 
 def _why_undetermined(case: Case) -> str:
     judged = sum(run.status in ("passed", "failed") for run in case.runs)
-    return f"Only {_count(judged, 'rule')} could judge." if judged else "No rule could judge this environment."
+    return f"Only {counted(judged, 'rule')} could judge." if judged else "No rule could judge this environment."
 
 
 def _write_finding(paper: Paper, finding: Finding, label: Column) -> None:
@@ -158,8 +158,4 @@ def _write_reasons(paper: Paper, what: str, runs: Sequence[CheckRun]) -> None:
 def _tally(findings: Sequence[Finding]) -> str:
     kinds = ("error", "warning", "note")
     counts = [(sum(f.severity == kind for f in findings), kind) for kind in kinds]
-    return ", ".join(_count(count, kind) for count, kind in counts if count)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return ", ".join(counted(count, kind) for count, kind in counts if count)

@@ -43,6 +43,13 @@ def gpu_words(gpu: Gpu) -> str:
     return gpu.sm if name == gpu.sm else f"{name} ({gpu.sm})"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 library` or `2 libraries`."""
+    if number != 1:
+        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number} {noun}"
+
+
 def _python(python: Interpreter) -> list[str]:
     version = "Python, version unknown" if isinstance(python.version, Unknown) else f"Python {python.version}"
     words = [version, _MANAGERS.get(python.manager, python.manager)]

@@ -269,8 +269,8 @@ def test_explain_prints_the_words_of_the_rule(cli: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("gpu-doctor explain driver", {"driver-missing", "driver-too-old"}),
-        ("gpu-doctor check --select driver", {"driver-missing", "driver-too-old"}),
+        ("gpu-doctor explain driver-t", {"driver-too-old"}),
+        ("gpu-doctor check --select ort-packages-cl", {"ort-packages-clash"}),
         ("gpu-doctor check --ignore kernel-image-missing,driver-t", {"kernel-image-missing,driver-too-old"}),
     ],
 )

@@ -53,7 +53,7 @@ torch
   libtorch_cuda_linalg.so             none     native   80 86 90 100 120
 
 native: runs; jit: the driver compiles it at the first start; none: fails
-1 of 7 libraries carry no GPU code
+1 of 7 libraries without GPU code
 """
     )
 
@@ -68,7 +68,7 @@ torch
   libtorch_cuda.so +1      75 80 86 90 100 120
   libtorch_cuda_linalg.so  80 86 90 100 120
 
-1 of 4 libraries carry no GPU code
+1 of 4 libraries without GPU code
 """
     )
 
