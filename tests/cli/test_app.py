@@ -179,8 +179,13 @@ def test_a_saved_inventory_is_judged_again(cli: Run, monkeypatch: pytest.MonkeyP
     file = tmp_path / "inventory.json"
     file.write_text(plain.dumps(kit.inventory()))
     judged: list[Any] = []
+
+    def judge(inventories: Any, **_: Any) -> Report:
+        judged.append(inventories)
+        return patients.healthy()
+
+    monkeypatch.setattr(doctor, "judge", judge)
     monkeypatch.setattr(doctor, "assume", lambda inventory, gpus, driver: (inventory, gpus, driver))
-    monkeypatch.setattr(doctor, "judge", lambda inventories, **_: judged.append(inventories) or patients.healthy())
     assert cli("check", "--from", str(file))[0] == 0
     assert cli("check", "--from", str(file), "--gpu", "RTX 5090", "--driver", "580.65.06")[0] == 0
     assert judged == [[kit.inventory()], [(kit.inventory(), ("RTX 5090",), "580.65.06")]]

@@ -25,8 +25,8 @@ def venv(tmp_path: Path) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tidy\nVersion: 1.0\n")
     (info / "RECORD").write_text("tidy-1.0.dist-info/METADATA,,\ntidy-1.0.dist-info/RECORD,,\n")
     (prefix / "bin").mkdir()
-    (prefix / "bin" / "python").symlink_to(sys.executable)
-    (prefix / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\nversion = {version}.0\nuv = 0.9.0\n")
+    (prefix / "bin" / "python").symlink_to(Path(sys.base_prefix) / "bin" / f"python{version}")
+    (prefix / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\nversion = {version}.0\nuv = 0.9.0\n")
     return prefix
 
 
