@@ -280,3 +280,9 @@ def test_version_is_answered_without_the_terminal_libraries() -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert re.fullmatch(r"gpu-doctor \d+\.\d+\.\d+\S*\n", run.stdout)
+
+
+@pytest.mark.parametrize("page", [p for p in tracked() if p.suffix == ".md"], ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
