@@ -20,7 +20,7 @@ def read_catalogue(folder: Path = load.FOLDER) -> Catalogue:
     load.unique((row, (ask.library, ask.names)) for row, ask in asks)
     modules = {recipe.module for _, recipe in recipes}
     for row, recipe in recipes:
-        for name in set(recipe.imports) - modules:
+        for name in {*recipe.imports, *recipe.then} - modules:
             raise row.error(f"imports a module that no recipe has: {name!r}")
     return Catalogue(tuple(recipe for _, recipe in recipes), tuple(ask for _, ask in asks))
 
@@ -31,6 +31,7 @@ def _recipe(row: load.Row) -> Recipe:
         module=row.take("module", parse.text),
         versions=row.maybe("versions", parse.specifier, SpecifierSet()),
         imports=row.maybe("imports", _texts, ()),
+        then=row.maybe("then", _texts, ()),
         opens=row.maybe("opens", _opens, ()),
         preloads=_preloads(row, "preloads", required=not row.maybe("preload_all", parse.flag, False)),
         preload_when=row.maybe("preload_when", parse.text, ""),

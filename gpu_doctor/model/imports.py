@@ -43,7 +43,8 @@ class Preload:
 class Recipe:
     """Say what `import` of one distribution's module (or a call of `module.function`) opens, in order.
 
-    `imports` are modules that come first, where a recipe of an installed distribution has them. The `preloads` follow
+    `imports` are modules that it imports before its own libraries and `then` those after them, where a recipe of an
+    installed distribution has them. The `preloads` follow
     the first library of `opens`, provided that the process then has a library whose path contains `preload_when`.
     The `rescues` are opened where a library of `opens` does not load for want of one of them.
     """
@@ -52,6 +53,7 @@ class Recipe:
     module: str
     versions: SpecifierSet
     imports: tuple[str, ...]
+    then: tuple[str, ...]
     opens: tuple[Open, ...]
     preloads: tuple[Preload, ...]
     preload_when: str

@@ -62,20 +62,31 @@ class Site:
         """Return a process in which these modules were imported, in this order; it belongs to the caller."""
         key = tuple(modules)
         if key not in self._states:
-            first = self.recipes[key[0]].imports if len(key) == 1 and key[0] in self.recipes else ()
-            process = self.after(first or key[:-1])
-            if not first:
+            alone = len(key) == 1 and key[0] in self.recipes
+            before = self.recipes[key[0]].imports if alone else key[:-1]
+            process = self.after(before)
+            if not alone:
                 process.events.clear()
-            _Import(self, process, first).run(key[-1])
+            _Import(self, process, self._closure(before)).run(key[-1])
             self._states[key] = process
         process = self._states[key].fork()
         process.events.extend(self._states[key].events)
         return process
 
+    def _closure(self, modules: Iterable[str]) -> set[str]:
+        """Return these modules and all that importing them imports."""
+        found: set[str] = set()
+        queue = list(modules)
+        for module in queue:
+            if module not in found:
+                found.add(module)
+                queue.extend(self.family(module))
+        return found
+
     def family(self, module: str) -> tuple[str, ...]:
         """Return a module and those that importing it imports, nearest first."""
         recipe = self.recipes.get(module)
-        return (module, *recipe.imports) if recipe else (module,)
+        return (module, *recipe.imports, *recipe.then) if recipe else (module,)
 
     def asks(self, item: Loaded) -> tuple[Ask, ...]:
         """Return what a library is known to ask for by name."""
@@ -117,13 +128,21 @@ class _Import:
         self._done.add(module)
         for earlier in recipe.imports:
             self.run(earlier)
+        if self._run(recipe):
+            for later in recipe.then:
+                self.run(later)
+
+    def _run(self, recipe: Recipe) -> bool:
+        """Open the recipe's own libraries; return False where the import fails for want of one."""
+        module = recipe.module
         if not recipe.opens:
             self._preload(recipe.preloads, module)
         for position, item in enumerate(recipe.opens):
             if not self._open(item, recipe) and not item.optional:
-                return
+                return False
             if position == 0 and any(recipe.preload_when in loaded.path for loaded in self._process.loaded):
                 self._preload(recipe.preloads, module)
+        return True
 
     def _open(self, item: Open, recipe: Recipe) -> bool:
         pattern = fill(item.path, self._process)

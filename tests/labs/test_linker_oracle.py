@@ -53,6 +53,11 @@ class Scene:
     code: str
     variables: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def lives(self) -> bool:
+        """Tell whether the process comes to its end: some die of what they find, which is how they are sick."""
+        return self.lab not in ("nvjitlink", "healthy-whisper") and "%LIST%" not in self.code
+
     def __str__(self) -> str:
         words = " ".join(line for line in self.code.split("\n") if line.startswith("import "))
         return f"{self.lab}: {words or self.code}{' ' + ' '.join(self.variables) if self.variables else ''}"
@@ -159,7 +164,7 @@ def test_every_answer_is_that_of_ld_so(
     assert len(mine) >= 10
 
 
-@pytest.mark.parametrize("scene", [s for s in SCENES if s.lab != "nvjitlink" and "%LIST%" not in s.code], ids=str)
+@pytest.mark.parametrize("scene", [s for s in SCENES if s.lives], ids=str)
 def test_link_map_is_that_of_ld_so(lab: Lab, scene: Scene, tmp_path: Path) -> None:
     observed, linker = play(scene, lab(scene.lab), tmp_path)
     process = replayed(observed, linker)
@@ -184,7 +189,9 @@ def site_of(prefix: Path, linker: Linker) -> Site:
 
 
 def concerning(requests: Iterator[tuple[str, str, str | None]]) -> list[tuple[str, str, str | None]]:
-    return [item for item in requests if GPU.search(item[0]) and not NOT_CATALOGUED.search(item[0] + item[1])]
+    """Keep what concerns the GPU, each once: a library may ask again for what it did not get."""
+    kept = (item for item in requests if GPU.search(item[0]) and not NOT_CATALOGUED.search(item[0] + item[1]))
+    return list(dict.fromkeys(kept))
 
 
 @pytest.mark.parametrize(
