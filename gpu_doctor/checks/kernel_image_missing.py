@@ -9,8 +9,7 @@ Why it matters. "no kernel image is available for execution on the device", at t
 function. The stack frame is innocent, and a newer CUDA toolkit changes nothing: the code is missing in the wheel.
 Where only PTX fits, the first start compiles for minutes and then works; that is a note, not an illness.
 
-What to do. Install a build that has the architecture. The build's CUDA tag decides, not torch's version: 2.7.1+cu126
-has no sm_120, 2.7.1+cu128 has.
+What to do. Install a build that has the architecture. Its CUDA tag decides: torch 2.7.1+cu128 has sm_120, +cu126 not.
 """
 
 from __future__ import annotations
@@ -39,8 +38,11 @@ RULE = Rule(
     ),
 )
 
-# Libraries that only some functions use, with the functions that fail without them.
-_SERVES = {"libtorch_cuda_linalg.so": "torch.linalg (solve, svd, cholesky, …)"}
+# Libraries without which these fail, whatever the other libraries of the package carry.
+_SERVES = {
+    "libtorch_cuda.so": "nearly every operation on the GPU",
+    "libtorch_cuda_linalg.so": "torch.linalg (solve, svd, cholesky, …)",
+}
 
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
@@ -48,28 +50,28 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     gpus = {gpu.capability: gpu for gpu in known(inventory.gpus)}
     if not gpus:
         raise CannotKnow("no GPU is known here: give --gpu to judge for one")
-    judged = False
-    for coverage in coverages(inventory):
-        judged = True
+    found = tuple(coverages(inventory))
+    if not found:
+        raise DoesNotApply("no installed package carries GPU code")
+    for coverage in found:
         for gpu in gpus.values():
             yield from _judge(inventory, facts, coverage, gpu)
-    if not judged:
-        raise DoesNotApply("no installed package carries GPU code that could be read")
+    if all(coverage.undecided(capability) for coverage in found for capability in gpus):
+        raise CannotKnow("no GPU code could be read to its end")
 
 
 def _judge(inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu) -> Iterator[Finding | Unknown]:
-    bare = coverage.without(gpu.capability)
+    bare, undecided = coverage.without(gpu.capability), coverage.undecided(gpu.capability)
+    if undecided is not None:
+        yield Unknown(f"{undecided.name} of {coverage.package}: {undecided.gpu_code.note}")
     if len(bare) == len(coverage.libraries):
-        if coverage.unreadable:
-            yield Unknown(f"{coverage.package}: {coverage.unreadable[0].gpu_code.note}")
-        else:
+        if undecided is None and bare:
             message = f"{coverage.label} has no code for {gpu.sm} ({gpu.name}): it carries {coverage.carried}."
             yield _finding(inventory, facts, coverage, gpu, "error", message)
     elif bare:
-        names = [library.name for library in bare]
-        served = next((_SERVES[name] for name in names if name in _SERVES), None)
+        served = next((_SERVES[library.name] for library in bare if library.name in _SERVES), None)
         uses = f": {served} will fail" if served else ""
-        message = f"{', '.join(names)} of {coverage.label} has no code for {gpu.sm} ({gpu.name}){uses}."
+        message = f"{coverage.named(bare)} no code for {gpu.sm} ({gpu.name}){uses}."
         # Other libraries may exist for newer GPUs only (Hopper's attention kernels), by design.
         yield _finding(inventory, facts, coverage, gpu, "error" if served else "note", message)
     elif coverage.main_is_compiled_at_start(gpu.capability):
@@ -80,14 +82,13 @@ def _judge(inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu) -> 
 def _finding(
     inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu, severity: Severity, message: str
 ) -> Finding:
-    evidence = [Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where)]
-    evidence += [Evidence(lib.name, coverage.code_of(lib), lib.path) for lib in coverage.shown(gpu.capability)]
+    libraries = (Evidence(lib.name, coverage.code_of(lib), lib.path) for lib in coverage.shown(gpu.capability))
     return Finding(
         rule=RULE.id,
         severity=severity,
         subject=f"{coverage.package} on {gpu.sm}",
         message=message,
-        evidence=tuple(evidence),
+        evidence=(Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where), *libraries),
         remedy=_remedy(inventory, facts, coverage.package, gpu) if severity == "error" else None,
         seats=(coverage.package,),
     )

@@ -25,6 +25,10 @@ class Coverage:
         """Return the libraries that carry nothing a GPU of this capability can run."""
         return tuple(lib for lib in self.libraries if _reach(lib, capability) == "none")
 
+    def undecided(self, capability: Capability) -> Library | None:
+        """Return a library that may lack code for this GPU and could not be read to its end, or None."""
+        return next((lib for lib in self.unreadable if _reach(lib, capability) != "native"), None)
+
     def main_is_compiled_at_start(self, capability: Capability) -> bool:
         """Tell whether the package's largest library reaches this GPU through PTX alone."""
         return _reach(self.libraries[0], capability) == "jit"
@@ -32,6 +36,12 @@ class Coverage:
     def shown(self, capability: Capability) -> tuple[Library, ...]:
         """Return the libraries worth showing for this GPU: those without code, else the largest."""
         return (self.without(capability) or self.libraries)[:_SHOWN]
+
+    def named(self, libraries: tuple[Library, ...]) -> str:
+        """Begin a sentence with some of these libraries, up to its verb `have`."""
+        more = f" and {len(libraries) - 3} more" if len(libraries) > 3 else ""
+        names = ", ".join(library.name for library in libraries[:3])
+        return f"{names}{more} of {self.label} {'has' if len(libraries) == 1 else 'have'}"
 
     @property
     def carried(self) -> str:
@@ -55,9 +65,9 @@ def coverages(inventory: Inventory) -> Iterator[Coverage]:
     for package in dict.fromkeys(lib.package or "" for lib in carriers):
         mine = sorted((lib for lib in carriers if lib.package == package), key=lambda lib: -lib.size)
         read = tuple(lib for lib in mine if lib.gpu_code.status == "read")
-        if read and not package.startswith("nvidia-"):
+        unreadable = tuple(lib for lib in mine if lib.gpu_code.status == "unknown")
+        if not package.startswith("nvidia-"):
             found = inventory.distribution(package)
-            unreadable = tuple(lib for lib in mine if lib.gpu_code.status == "unknown")
             yield Coverage(package, found.label if found else package, read, unreadable)
 
 
