@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.unknown import Unknown
+
+_PYTHON = re.compile(r"\bpython_(full_)?version\b")
 
 
 def requirements(item: Distribution, inventory: Inventory) -> Iterator[tuple[str, Requirement]]:
@@ -18,23 +22,39 @@ def requirements(item: Distribution, inventory: Inventory) -> Iterator[tuple[str
     for text in item.requires:
         try:
             requirement = Requirement(text)
-        except InvalidRequirement:
+            applies = _applies(requirement.marker, environment)
+        # What an author wrote may be no requirement, compare the incomparable, or nest without end.
+        except (ValueError, RecursionError):
             continue
-        if requirement.marker is None or requirement.marker.evaluate(environment):
+        if applies:
             yield canonicalize_name(requirement.name), requirement
 
 
 def allows(requirement: Requirement, version: Version) -> bool:
-    """Tell whether a requirement accepts an installed version, pre-releases included."""
-    return requirement.specifier.contains(version, prereleases=True)
+    """Tell whether a requirement accepts an installed version.
+
+    A build before or after a release (nightly, NVIDIA's containers, a wheel packed again) counts as the release too.
+    """
+    repacked = version.is_prerelease or version.is_postrelease
+    versions = (version, Version(version.base_version)) if repacked else (version,)
+    return any(requirement.specifier.contains(item, prereleases=True) for item in versions)
+
+
+def _applies(marker: Marker | None, environment: dict[str, str]) -> bool:
+    if marker is None:
+        return True
+    # Without the target's Python the doctor's own would answer, and that would be a guess.
+    unknown = "python_version" not in environment and _PYTHON.search(str(marker))
+    return not unknown and marker.evaluate(environment)
 
 
 def _environment(inventory: Inventory) -> dict[str, str]:
     version = inventory.interpreter.version
-    full = Version("3.11") if isinstance(version, Unknown) else version
+    python = {}
+    if not isinstance(version, Unknown):
+        python = {"python_version": f"{version.major}.{version.minor}", "python_full_version": str(version)}
     return {
-        "python_version": f"{full.major}.{full.minor}",
-        "python_full_version": str(full),
+        **python,
         "sys_platform": inventory.host.system.lower(),
         "platform_system": inventory.host.system,
         "platform_machine": inventory.host.machine,
