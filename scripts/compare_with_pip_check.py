@@ -29,22 +29,25 @@ def answer(command: list[str], variables: dict[str, str]) -> tuple[int, str]:
 
 def doctor_says(recipe: Recipe, prefix: Path) -> str:
     command = [str(BIN / "gpu-doctor"), "check", "--prefix", str(prefix), "--format", "json", *recipe.arguments]
-    code, text = answer(command, recipe.environment(prefix))
-    report = json.loads(text)
-    found = {f["rule"]: f["severity"] for case in report["cases"] for run in case["runs"] for f in run["findings"]}
-    errors = [rule for rule, severity in found.items() if severity == "error"]
-    warnings = [f"({rule})" for rule, severity in found.items() if severity == "warning"]
-    return " ".join([f"exit {code}:", *(errors + warnings or ["healthy"])])
+    _, text = answer(command, recipe.environment(prefix))
+    findings = [f for case in json.loads(text)["cases"] for run in case["runs"] for f in run["findings"]]
+    return ", ".join(f"`{f['rule']}`" for f in findings if f["severity"] == "error") or "no error"
+
+
+def row(recipe: Recipe, prefix: Path) -> tuple[str, str, str]:
+    pip, _ = answer([sys.executable, "-m", "pip", "--python", str(prefix / "bin/python"), "check"], {})
+    uv, _ = answer([str(BIN / "uv"), "pip", "check", "--python", str(prefix / "bin/python")], {})
+    return ("complains" if pip else "fine", "complains" if uv else "fine", doctor_says(recipe, prefix))
 
 
 def main() -> None:
-    print("| lab | pip check | uv pip check | gpu-doctor check |\n|---|---|---|---|")
-    for name, recipe in {**SICK, **HEALTHY}.items():
-        prefix = build(name)
-        pip, _ = answer([sys.executable, "-m", "pip", "--python", str(prefix / "bin/python"), "check"], {})
-        uv, _ = answer([str(BIN / "uv"), "pip", "check", "--python", str(prefix / "bin/python")], {})
-        says = ["fine" if code == 0 else "complains" for code in (pip, uv)]
-        print(f"| {name} | {says[0]} | {says[1]} | {doctor_says(recipe, prefix)} |", flush=True)
+    print("| environment | `pip check` | `uv pip check` | errors of `gpu-doctor check` |\n|---|---|---|---|")
+    for what in dict.fromkeys(recipe.what for recipe in SICK.values()):
+        name = next(name for name, recipe in SICK.items() if recipe.what == what)
+        print("|", what, "|", " | ".join(row(SICK[name], build(name))), "|", flush=True)
+    rows = [row(recipe, build(name)) for name, recipe in HEALTHY.items()]
+    columns = [" / ".join(dict.fromkeys(column)) for column in zip(*rows, strict=True)]
+    print(f"| the {len(rows)} healthy twins |", " | ".join(columns), "|")
 
 
 if __name__ == "__main__":

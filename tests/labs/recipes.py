@@ -40,14 +40,16 @@ Step = Install | Uninstall | Callable[[Path], None]
 class Recipe:
     """Describe one environment and how to judge it.
 
-    `arguments` are more arguments for `gpu-doctor check`; `variables` are set for it, with `{prefix}` for the
-    environment's folder. `twin_of` names the sick recipes that this healthy one answers.
+    `what` says in words what is in it, for the comparison in the README. `arguments` are more arguments for
+    `gpu-doctor check`; `variables` are set for it, with `{prefix}` for the environment's folder. `twin_of` names the
+    sick recipes that this healthy one answers.
     """
 
     steps: tuple[Step, ...]
     arguments: tuple[str, ...] = ()
     variables: Mapping[str, str] | None = None
     twin_of: tuple[str, ...] = ()
+    what: str = ""
 
     def environment(self, prefix: Path) -> dict[str, str]:
         """Return the environment variables to set when judging the environment built at this prefix."""
@@ -111,23 +113,40 @@ ORT_CPU = install("onnxruntime==1.20.1")
 ORT_GPU = install("onnxruntime-gpu==1.20.2")
 CURRENT_DRIVER = ("--driver", "580.95.05")
 
+# Two illnesses at once, as whisperX users have it.
+WHISPERX = Recipe((WHISPER, ORT_CPU), what="torch 2.8, ctranslate2 4.6.1 with its cuDNN loader, both ONNX Runtimes")
+
 SICK = {
-    "whisperx-cudnn": Recipe((WHISPER, ORT_CPU)),
-    "whisperx-ort": Recipe((WHISPER, ORT_CPU)),
-    "ort-clash": Recipe((ORT_GPU, ORT_CPU)),
-    "gutted-onnxruntime": Recipe((ORT_GPU, ORT_CPU, Uninstall(("onnxruntime",)))),
-    "folk-fixed": Recipe((install("ctranslate2==4.6.1", "nvidia-cudnn-cu12==9.10.2.21"), follow_folk_advice)),
-    "torch26-5090": Recipe((TORCH_26,), ("--gpu", "RTX 5090", *CURRENT_DRIVER)),
-    "torch212-t4": Recipe((TORCH_212,), ("--gpu", "Tesla T4", *CURRENT_DRIVER)),
-    "torch-driver525": Recipe((TORCH_212,), ("--gpu", "sm_89", "--driver", "525.60.13")),
-    "cuda13-ct2": Recipe((install("torch==2.12.0", "ctranslate2==4.8.5"),)),
-    "nvjitlink": Recipe((TORCH_28, install("nvidia-nvjitlink-cu12==12.4.127"))),
+    "whisperx-cudnn": WHISPERX,
+    "whisperx-ort": WHISPERX,
+    "ort-clash": Recipe((ORT_GPU, ORT_CPU), what="onnxruntime written over onnxruntime-gpu"),
+    "gutted-onnxruntime": Recipe(
+        (ORT_GPU, ORT_CPU, Uninstall(("onnxruntime",))), what="the same, then onnxruntime removed"
+    ),
+    "folk-fixed": Recipe(
+        (install("ctranslate2==4.6.1", "nvidia-cudnn-cu12==9.10.2.21"), follow_folk_advice),
+        what='ctranslate2 4.6.1 "healed" by one link to cuDNN',
+    ),
+    "torch26-5090": Recipe((TORCH_26,), ("--gpu", "RTX 5090", *CURRENT_DRIVER), what="torch 2.6 for an RTX 5090"),
+    "torch212-t4": Recipe((TORCH_212,), ("--gpu", "Tesla T4", *CURRENT_DRIVER), what="torch 2.12 for a Tesla T4"),
+    "torch-driver525": Recipe(
+        (TORCH_212,), ("--gpu", "sm_89", "--driver", "525.60.13"), what="torch 2.12 on driver 525"
+    ),
+    "cuda13-ct2": Recipe(
+        (install("torch==2.12.0", "ctranslate2==4.8.5"),), what="CUDA 13 torch 2.12 beside ctranslate2 4.8.5"
+    ),
+    "nvjitlink": Recipe(
+        (TORCH_28, install("nvidia-nvjitlink-cu12==12.4.127")), what="torch 2.8 with another nvJitLink"
+    ),
     "shadowed-cudnn": Recipe(
         (TORCH_28, install("nvidia-cudnn-cu12==9.1.0.70", into="older")),
         variables={"LD_LIBRARY_PATH": "{prefix}/older/nvidia/cudnn/lib"},
+        what="an older cuDNN on LD_LIBRARY_PATH",
     ),
-    "cudnn-overwritten": Recipe((CUDNN_9_10, install("nvidia-cudnn-cu13==9.12.0.46"))),
-    "truncated": Recipe((CUDNN_9_10, truncate_cudnn_ops)),
+    "cudnn-overwritten": Recipe(
+        (CUDNN_9_10, install("nvidia-cudnn-cu13==9.12.0.46")), what="cuDNN for CUDA 12 and for CUDA 13"
+    ),
+    "truncated": Recipe((CUDNN_9_10, truncate_cudnn_ops), what="half of a cuDNN library"),
 }
 
 HEALTHY = {

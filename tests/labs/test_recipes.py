@@ -28,6 +28,10 @@ def test_every_sick_recipe_has_a_healthy_twin() -> None:
     assert answered == set(SICK)
 
 
+def test_every_sick_recipe_says_what_is_in_it() -> None:
+    assert [name for name, recipe in SICK.items() if not recipe.what] == []
+
+
 def test_no_name_stands_for_two_environments() -> None:
     assert len(RECIPES) == len(SICK) + len(HEALTHY) + len(MATERIAL)
 
