@@ -38,7 +38,9 @@ RULE = Rule(
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each package of the GPU stack whose requirements within the stack are not met."""
     for package in gpu_stack(inventory):
-        broken = list(conflicts(package, inventory))
+        found = tuple(conflicts(package, inventory))
+        yield from (item for item in found if isinstance(item, Unknown))
+        broken = [item for item in found if isinstance(item, Conflict)]
         if broken:
             yield _finding(inventory, package, broken)
 
@@ -48,7 +50,7 @@ def _finding(inventory: Inventory, package: Distribution, broken: list[Conflict]
     outcome = f"finds {first.found.label}" if first.found else "it is not installed"
     more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     proof = [s for s in inventory.symbols if s.defined is False and any(c.concerns(s) for c in broken)]
-    severe = bool(proof) or any(c.found is None or c.other_major for c in broken)
+    severe = bool(proof) or any(conflict.certain for conflict in broken)
     evidence = [conflict.evidence() for conflict in broken]
     evidence += [Evidence("undefined symbol", f"{s.symbol} is not in {s.provider}", s.consumer) for s in proof[:3]]
     step = install(inventory, *(conflict.wanted for conflict in broken))

@@ -18,6 +18,9 @@ from gpu_doctor.model.unknown import Unknown
 # Libraries that the loader may find elsewhere (conda, a system CUDA): the rules about reach judge their absence.
 _FOUND_ELSEWHERE = ("nvidia-", "triton", "cuda-")
 
+# What a server of text models can do without; taking these out is a known repair of a mismatch.
+_SPARED = {"bitsandbytes", "deepspeed", "flash-attn", "torchaudio", "torchcodec", "torchvision", "xformers"}
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
@@ -34,9 +37,11 @@ class Conflict:
         return f"{self.need.name}{self.need.specifier}"
 
     @property
-    def other_major(self) -> bool:
-        """Tell whether an exact pin and the installed version differ in their first number."""
-        if self.found is None or isinstance(self.found.version, Unknown):
+    def certain(self) -> bool:
+        """Tell whether the package cannot work so: what it needs is absent, or of another major than its exact pin."""
+        if self.found is None:
+            return self.name not in _SPARED
+        if isinstance(self.found.version, Unknown):
             return False
         pins = [Version(s.version.removesuffix(".*")) for s in self.need.specifier if s.operator == "=="]
         return bool(pins) and pins[0].major != self.found.version.major
@@ -54,13 +59,15 @@ class Conflict:
         return self.found is not None and stem in need.provider.lower().replace("_", "-")
 
 
-def conflicts(package: Distribution, inventory: Inventory) -> Iterator[Conflict]:
-    """Yield each requirement of a package on another one of the GPU stack that is not met."""
+def conflicts(package: Distribution, inventory: Inventory) -> Iterator[Conflict | Unknown]:
+    """Yield each requirement of a package on another one of the GPU stack that is not met, or may not be."""
     for name, need in requirements(package, inventory):
         found = inventory.distribution(name)
         if not is_gpu_package(name) or (found is None and _served_otherwise(name, inventory)):
             continue
-        if found is None or not (isinstance(found.version, Unknown) or allows(need, found.version)):
+        if found is not None and isinstance(found.version, Unknown):
+            yield Unknown(f"{name}: {found.version.reason}")
+        elif found is None or not allows(need, found.version):
             yield Conflict(package, need, name, found)
 
 
