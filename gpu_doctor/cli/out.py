@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from gpu_doctor.errors import UsageError
+from gpu_doctor.errors import DoctorError, UsageError
 
 if TYPE_CHECKING:
     from gpu_doctor.report.paper import Look
@@ -31,7 +31,10 @@ def look(output: str | None = None) -> Look:
 
 
 def deliver(text: str, output: str | None = None) -> None:
-    """Write a report to stdout, or replace a file with it in one step; raise UsageError where that is impossible."""
+    """Write a report to stdout, or replace a file with it in one step.
+
+    Raise UsageError for a file that cannot be written, DoctorError for a stdout that is full.
+    """
     if output is not None and output != "-":
         try:
             _replace(Path(output).resolve(), text)
@@ -45,6 +48,9 @@ def deliver(text: str, output: str | None = None) -> None:
     except BrokenPipeError:
         # The reader went away (`| head`); the exit code still tells the verdict.
         silence(sys.stdout)
+    except OSError as error:
+        silence(sys.stdout)
+        raise DoctorError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 def complain(message: str, hint: str = "") -> None:

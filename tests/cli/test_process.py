@@ -78,6 +78,15 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
     child.stderr.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line_and_exit_code_3() -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "gpu_doctor", "rules"]
+        ended = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert ended.returncode == 3
+    assert ended.stderr == b"gpu-doctor: cannot write to stdout: No space left on device\n"
+
+
 def test_control_c_ends_with_130_and_one_line(tmp_path: Path) -> None:
     fifo = tmp_path / "never-written"
     os.mkfifo(fifo)
