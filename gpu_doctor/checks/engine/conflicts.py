@@ -65,9 +65,10 @@ def conflicts(package: Distribution, inventory: Inventory) -> Iterator[Conflict 
         found = inventory.distribution(name)
         if not is_gpu_package(name) or (found is None and _served_otherwise(name, inventory)):
             continue
-        if found is not None and isinstance(found.version, Unknown):
-            yield Unknown(f"{name}: {found.version.reason}")
-        elif found is None or not allows(need, found.version):
+        version = found.version if found else None
+        if isinstance(version, Unknown):
+            yield Unknown(f"{name}: {version.reason}")
+        elif version is None or not allows(need, version):
             yield Conflict(package, need, name, found)
 
 
