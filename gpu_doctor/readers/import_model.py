@@ -97,13 +97,13 @@ class Site:
         return self._asks[labels]
 
     def matches(self, folder: str, pattern: str) -> tuple[str, ...]:
-        """Return the paths in a folder that a glob matches, sorted."""
+        """Return the paths in a folder that a glob matches, sorted; without a folder the glob is a whole path."""
         key = (folder, pattern)
         if key not in self._globs:
+            path = f"{folder}/{pattern}" if folder else pattern
             if glob.has_magic(pattern):
-                found = sorted(glob.glob(f"{glob.escape(folder)}/{pattern}"))
+                found = sorted(glob.glob(f"{glob.escape(folder)}/{pattern}" if folder else pattern))
             else:
-                path = f"{folder}/{pattern}"
                 found = [path] if self.linker.files.identity(path) is not None else []
             self._globs[key] = tuple(found)
         return self._globs[key]
@@ -187,7 +187,7 @@ def answer(site: Site, process: Process, ask: Ask, item: Loaded) -> Asked | None
     """Let a library ask; return None where the question cannot arise (a file of its own folder that is not there)."""
     version = _version(site, item) if any("{full}" in name for name in ask.names) else None
     names = tuple(text for name in ask.names if (text := fill(name, process, item, version)))
-    names = tuple(name for name in names if "/" not in name or site.linker.files.identity(name) is not None)
+    names = tuple(path for name in names for path in (site.matches("", name)[-1:] if "/" in name else (name,)))
     if not names:
         return None
     first = len(process.events)

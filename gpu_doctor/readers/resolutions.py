@@ -172,7 +172,7 @@ class _Report:
             after=self._order,
             consumer=self._tidy(asked.consumer.path),
             package=_package(self._site, asked.consumer.cause),
-            names=asked.names,
+            names=tuple(self._tidy(name) for name in asked.names),
             how="dlopen",
             found=self._tidy(last.found.path) if last.found else None,
             rule=last.rule,
