@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.stack import install, release, remove
+from gpu_doctor.checks.engine.stack import install, remove
 from gpu_doctor.facts.stack import is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
@@ -40,22 +40,22 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     if not packages:
         raise DoesNotApply("ONNX Runtime is not installed")
     if len(packages) > 1:
-        yield _clash(inventory, packages)
+        overlap = next((o for o in inventory.overlaps if set(o.owners) <= {d.name for d in packages}), None)
+        if overlap is not None or not all(d.record for d in packages):
+            yield _clash(inventory, packages, overlap)
         return
     gone = [d for d in inventory.damages if d.owner == packages[0].name and d.problem == "missing"]
     if any(d.path.endswith("onnxruntime/__init__.py") for d in gone):
         yield _gutted(inventory, packages[0], gone)
 
 
-def _clash(inventory: Inventory, packages: list[Distribution]) -> Finding:
+def _clash(inventory: Inventory, packages: list[Distribution], overlap: Overlap | None) -> Finding:
     names = [d.name for d in packages]
-    overlap = next((o for o in inventory.overlaps if set(o.owners) <= set(names)), None)
     wanted = next((d for d in packages if d.name == "onnxruntime-gpu"), packages[-1])
     winner = overlap.winner if overlap else Unknown("the files could not be compared")
-    evidence = [Evidence("installed", d.label, d.metadata) for d in packages]
-    evidence += _shared(overlap) if overlap else []
+    evidence = [Evidence("installed", d.label, d.metadata) for d in packages] + (_shared(overlap) if overlap else [])
     # The GPU package on top works today; the next sync may turn it over.
-    severity: Severity = "warning" if winner == wanted.name else "error"
+    severity: Severity = "warning" if winner == wanted.name or isinstance(winner, Unknown) else "error"
     return Finding(
         rule=RULE.id,
         severity=severity,
@@ -95,5 +95,6 @@ def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> 
 
 
 def _reinstall(inventory: Inventory, names: list[str], wanted: Distribution) -> Remedy:
-    steps = (remove(inventory, *names), install(inventory, f"{wanted.name}=={release(wanted)}"))
+    exact = wanted.name if isinstance(wanted.version, Unknown) else f"{wanted.name}=={wanted.version.public}"
+    steps = (remove(inventory, *names), install(inventory, exact))
     return Remedy(f"Remove {' and '.join(names)}, then install {wanted.name} alone.", "ask", steps)
