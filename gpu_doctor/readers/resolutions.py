@@ -181,9 +181,15 @@ class _Report:
         )
 
     def _kept(self, found: Loaded | None, tried: tuple[Tried, ...]) -> tuple[Tried, ...]:
-        if self._complete:
-            return tried
-        return () if found else tried[:_TRIED_KEPT]
+        if not self._complete:
+            tried = () if found else tried[:_TRIED_KEPT]
+        return tuple(self._neat(step) for step in tried)
+
+    def _neat(self, step: Tried) -> Tried:
+        """Write the folder of a path without `..`; the file itself may not be there."""
+        folder, _, name = step.path.rpartition("/")
+        short = self._tidy(folder)
+        return step if short == folder else Tried(f"{short}/{name}", step.rule, step.outcome)
 
 
 def _package(site: Site, cause: str) -> str | None:
