@@ -68,7 +68,7 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
         "loader searches: the first cuDNN call aborts the process.",
         evidence=tuple(evidence),
         remedy=_remedy(inventory, facts, gap),
-        seats=(gap.package, gap.consumer),
+        seats=(gap.consumer,),
     )
 
 

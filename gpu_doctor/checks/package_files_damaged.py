@@ -1,7 +1,8 @@
 """Files of a GPU package are missing, cut short or changed since they were installed.
 
 What it finds. Every file of the GPU stack is compared with its package's RECORD: sizes first, hashes only where the
-file is newer than its RECORD or otherwise suspect.
+file is newer than its RECORD or otherwise suspect. A library or module that is gone or a library that is cut short is
+an error; one that was changed may be meant so (a patch, `patchelf`) and is a warning; texts and tests are a note.
 
 Why it matters. A full disk, an interrupted install, a hand-made link or a removed neighbour leaves a package that
 imports and then fails in strange places: `undefined symbol`, `file too short`, `std::bad_alloc`.
@@ -11,11 +12,13 @@ What to do. Install the same version once more, with its files written again.
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.stack import gpu_stack, install
+from gpu_doctor.checks.engine.stack import gpu_stack, reinstall
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
+from gpu_doctor.model.finding import SEVERITIES, Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Damage, Distribution, Inventory
 from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, Unknown
@@ -30,6 +33,7 @@ RULE = Rule(
 )
 
 _SHOWN = 4
+_TESTS = re.compile(r"/tests?/")  # often removed to make images small
 
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
@@ -51,25 +55,27 @@ def _finding(inventory: Inventory, package: Distribution, damages: list[Damage])
     counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
     files = "1 file" if len(damages) == 1 else f"{len(damages)} files"
     verb = "is" if len(damages) == 1 else "are"
-    code = [d for d in damages if d.path.endswith(".py") or ".so" in d.path]
-    first = (code or damages)[0].path.rpartition("/")[2]
-    # A changed text file is worth a word; a library or module that is not what was installed is an illness.
-    severity: Severity = "error" if code else "note"
-    evidence = [
-        Evidence(d.problem, f"expected {d.expected}, found {d.found}", d.path) for d in (code or damages)[:_SHOWN]
-    ]
+    worst = sorted(damages, key=lambda d: SEVERITIES.index(_severity(d)))
+    evidence = [Evidence(d.problem, f"expected {d.expected}, found {d.found}", d.path) for d in worst[:_SHOWN]]
     if len(damages) > _SHOWN:
         evidence.append(Evidence("and", f"{len(damages) - _SHOWN} more files", f"{package.metadata}/RECORD"))
-    remedy = None
-    if not isinstance(package.version, Unknown):
-        step = install(inventory, f"{package.name}=={package.version}", reinstall=True)
-        remedy = Remedy(f"Write the files of {package.label} again.", "ask", (step,))
+    step = reinstall(inventory, package)
+    remedy = Remedy(f"Write the files of {package.label} again.", "ask", (step,)) if step else None
     return Finding(
         rule=RULE.id,
-        severity=severity,
+        severity=_severity(worst[0]),
         subject=package.name,
-        message=f"{files} of {package.label} {verb} not as installed ({counts}): {first}.",
+        message=f"{files} of {package.label} {verb} not as installed ({counts}): {posixpath.basename(worst[0].path)}.",
         evidence=tuple(evidence),
         remedy=remedy,
         seats=(package.name, *(d.path for d in damages)),
     )
+
+
+def _severity(damage: Damage) -> Severity:
+    """Return what follows for certain: what is gone or cut short cannot work, what was changed may be meant so."""
+    library, module = ".so" in posixpath.basename(damage.path), damage.path.endswith(".py")
+    if not (library or module) or _TESTS.search(damage.path):
+        return "note"
+    edited = damage.problem == "altered" or (module and damage.problem == "truncated")
+    return "warning" if edited else "error"

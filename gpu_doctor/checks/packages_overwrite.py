@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.requirements import requirements
 from gpu_doctor.checks.engine.stack import gpu_stack, install, remove
-from gpu_doctor.facts.stack import is_gpu_package
+from gpu_doctor.facts.stack import is_gpu_package, is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Distribution, Inventory, Overlap
@@ -27,7 +27,6 @@ RULE = Rule(
     title="Packages overwrite each other's files",
     severity="error",
     stage="packages",
-    yields_to=("ort-packages-clash",),
 )
 
 
@@ -37,7 +36,8 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     if not any(d.record for d in inventory.distributions):
         raise CannotKnow("no installed package has a RECORD of its files")
     for overlap in inventory.overlaps:
-        if not any(is_gpu_package(owner) for owner in overlap.owners):
+        # ort-packages-clash knows which ONNX Runtime is wanted, and what its victory means.
+        if not any(map(is_gpu_package, overlap.owners)) or all(map(is_onnxruntime, overlap.owners)):
             continue
         losers = [owner for owner, count in overlap.altered if count]
         if losers:

@@ -98,10 +98,10 @@ def test_the_lost_files_are_its_consequence_not_a_second_alarm() -> None:
     assert [f.rule for f in case.consequences(primary)] == ["package-files-damaged"]
 
 
-def test_one_clash_is_one_alarm() -> None:
-    case = judge_all(inventory(CPU, GPU, overlaps=(CPU_LAST,)))
-    assert [f.rule for f in case.findings if f.consequence_of is None] == ["ort-packages-clash"]
-    assert [f.rule for f in case.consequences(case.findings[0])] == ["packages-overwrite"]
+@pytest.mark.parametrize("shared", [CPU_LAST, GPU_LAST], ids=["CPU last", "GPU last"])
+def test_one_clash_is_one_alarm(shared: Overlap) -> None:
+    case = judge_all(inventory(CPU, GPU, overlaps=(shared,)))
+    assert [f.rule for f in case.findings] == ["ort-packages-clash"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:
     for consumer in dict.fromkeys(r.consumer for r in asked):
         mine = [r for r in asked if r.consumer == consumer]
         shortest = min(len(r.after) for r in mine)
-        missing = tuple(r for r in mine if r.found is None and len(r.after) == shortest)
+        # A file that is there and broken is found; what is ill is the file.
+        missing = tuple(r for r in mine if r.found is None and len(r.after) == shortest and "unusable" not in r.rule)
         names = {r.names for r in missing}
         supplied = tuple(r for r in mine if r.found is not None and r.names in names)
         if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from packaging.version import Version
@@ -65,6 +66,17 @@ def install(
         return by_hand
     tool = ("uv", "pip") if torch_backend else _tool(inventory)
     return InstallPackages(tool, python_of(inventory), requirements, reinstall, torch_backend)
+
+
+def reinstall(inventory: Inventory, distribution: Distribution) -> Step | None:
+    """Return the step that writes a distribution's files again, or None where its version is not known."""
+    version = distribution.version
+    if isinstance(version, Unknown):
+        return None
+    # A build with a tag is not where a plain install looks.
+    tagged = re.fullmatch(r"cpu|cu\d{2,3}", version.local or "")
+    backend = version.local if tagged else None
+    return install(inventory, f"{distribution.name}=={version}", reinstall=True, torch_backend=backend)
 
 
 def remove(inventory: Inventory, *names: str) -> Step:
