@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gpu_doctor.cli.options import Output, Prefix, Python, chosen, names
+from gpu_doctor.cli.options import As, Format, Output, Prefix, Python, chosen, names
 from gpu_doctor.cli.out import deliver, look
 
 
@@ -21,16 +21,23 @@ def where(
     ] = None,
     python: Python = None,
     prefix: Prefix = None,
+    format: As = Format.text,  # noqa: A002 - the option's name
     output: Output = None,
 ) -> None:
     """Tell which file serves a library, and why that one.
 
-    By the rules of ld.so, after these imports; with everything that was tried before.
+    By the rules of ld.so, after these imports; with where was looked before; --format json has every path tried.
     """
     from gpu_doctor import doctor
-    from gpu_doctor.report import as_where
 
     target = chosen(python, prefix, None, None)
     resolutions = doctor.locate(library, names(after), target, os.environ)
-    deliver(as_where.render(library, resolutions, target, look(output)), output)
+    if format is Format.json:
+        from gpu_doctor.report import as_where_json
+
+        deliver(as_where_json.render(library, resolutions), output)
+    else:
+        from gpu_doctor.report import as_where
+
+        deliver(as_where.render(library, resolutions, target, look(output)), output)
     raise typer.Exit(0 if any(resolution.found for resolution in resolutions) else 1)

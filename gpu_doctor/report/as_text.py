@@ -75,7 +75,12 @@ def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark:
 
 def _why_undetermined(case: Case) -> str:
     judged = sum(run.status in ("passed", "failed") for run in case.runs)
-    return f"Only {counted(judged, 'rule')} could judge." if judged else "No rule could judge this environment."
+    if judged:
+        return f"Only {counted(judged, 'rule')} could judge."
+    # Most rules stop for one reason, such as that no GPU package is installed; the others say little beside it.
+    reasons = [run.note for run in case.runs if run.status == "skipped" and not run.applies]
+    reason = f": {max(reasons, key=reasons.count)}" if reasons else ""
+    return f"No rule could judge this environment{reason}."
 
 
 def _write_finding(paper: Paper, finding: Finding, label: Column) -> None:
@@ -130,10 +135,9 @@ def _write_crashes(paper: Paper, case: Case) -> None:
 def _write_quiet_end(paper: Paper, case: Case, remark: str) -> None:
     """Write what was not judged and not read, one quiet paragraph each.
 
-    A rule that does not apply is no loss and not mentioned, unless nothing was judged at all.
+    A rule that does not apply is no loss and not mentioned.
     """
-    skipped = [run for run in case.runs if run.status == "skipped"]
-    missed = [run for run in skipped if run.applies or case.verdict == "undetermined"]
+    missed = [run for run in case.runs if run.status == "skipped" and run.applies]
     _write_reasons(paper, "not judged", missed)
     _write_reasons(paper, "judged in part", [r for r in case.runs if r.note and r.status in ("passed", "failed")])
     for seen in case.inventory.observations[:_OBSERVATIONS]:

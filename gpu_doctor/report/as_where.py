@@ -1,7 +1,8 @@
-"""Which file serves a library: the winner, the rule that found it, and what was tried before, as a tree."""
+"""Which file serves a library: the winner, the rule that found it, and where was looked before."""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 
 from gpu_doctor.model.library import Resolution, Tried
@@ -9,46 +10,65 @@ from gpu_doctor.model.target import Target
 from gpu_doctor.report.heading import write_target
 from gpu_doctor.report.paper import Look, Paper
 
-_TRIED = 24
+Group = list[Resolution]
+"""Answers after the same imports, for the same package, with the same file; the one that searched is first."""
 
 
 def render(library: str, resolutions: Sequence[Resolution], target: Target, look: Look) -> str:
-    """Return one tree per consumer that asks for the library; several consumers may meet different files."""
+    """Return one paragraph for each file and package; several packages may meet different files."""
     paper = Paper(look)
     write_target(paper, target)
     if not resolutions:
         paper.prose(f"nothing in this environment asks for {library}, and no folder of the linker holds it")
-    for number, resolution in enumerate(resolutions):
+    after: tuple[str, ...] = ()
+    for number, group in enumerate(_groups(resolutions)):
         if number:
             paper.blank()
-        _write(paper, resolution)
+        if group[0].after and (number == 0 or group[0].after != after):
+            paper.prose(("after import " + ", ".join(group[0].after), "bold"))
+        after = group[0].after
+        _write(paper, group)
     return paper.text()
 
 
-def _write(paper: Paper, resolution: Resolution) -> None:
-    verb = "needs" if resolution.how == "needed" else "opens"
-    after = f"after import {', '.join(resolution.after)}: " if resolution.after else ""
-    who = resolution.consumer.rpartition("/")[2] or "a program"
-    package = f" of {resolution.package}" if resolution.package else ""
-    paper.prose(f"{after}{who}{package} {verb} ", (" or ".join(resolution.names), "bold"))
-    if resolution.found is None:
-        style, note = ("yellow", ", which it can do without") if resolution.optional else ("bold red", "")
-        paper.prose((f"not found{note}", style), indent=2)
+def _groups(resolutions: Sequence[Resolution]) -> list[Group]:
+    groups: dict[object, Group] = {}
+    for item in resolutions:
+        groups.setdefault((item.after, item.package, item.found), []).append(item)
+    return [sorted(group, key=lambda r: (r.rule.startswith("already loaded"), r.how)) for group in groups.values()]
+
+
+def _write(paper: Paper, group: Group) -> None:
+    first = group[0]
+    verb = "needs" if first.how == "needed" else "opens"
+    owner = f"{first.package}: " if first.package else ""
+    paper.prose(owner, f"{_name(first.consumer)} {verb} ", (" or ".join(first.names), "bold"), indent=2)
+    if first.found is None:
+        style, note = ("yellow", ", which it can do without") if first.optional else ("bold red", "")
+        paper.prose((f"not found{note}", style), indent=4)
     else:
-        paper.verbatim(resolution.found, "bold green", indent=2)
-        paper.prose(f"rule: {resolution.rule}", indent=2)
-    _write_tried(paper, resolution.tried)
+        paper.verbatim(first.found, "bold green", indent=4)
+        paper.prose(f"rule: {first.rule}", indent=4)
+    places = _places(first.tried, first.found)
+    if places:
+        paper.prose((f"{'looked before in' if first.found else 'looked in'}: {'; '.join(places)}", "dim"), indent=4)
+    others = dict.fromkeys(_name(item.consumer) for item in group[1:] if item.consumer != first.consumer)
+    if others:
+        paper.prose((f"likewise for {', '.join(others)}", "dim"), indent=4)
 
 
-def _write_tried(paper: Paper, tried: Sequence[Tried]) -> None:
-    """Write the steps of the search in order, the first ones only where a search was very long."""
-    shown = tried[:_TRIED]
-    rule = ""
-    for number, step in enumerate(shown):
-        if step.rule != rule:
-            paper.prose((step.rule, "dim"), indent=4)
-        rule = step.rule
-        last = number + 1 == len(shown) or shown[number + 1].rule != rule
-        paper.verbatim(f"{'└─' if last else '├─'} {step.path}: {step.outcome}", "dim", indent=4)
-    if len(tried) > _TRIED:
-        paper.verbatim(f"… and {len(tried) - _TRIED} more", "dim", indent=4)
+def _places(tried: Sequence[Tried], found: str | None) -> list[str]:
+    """Return each folder once, with the rule of the loader that led there and what was odd about a file in it."""
+    places: dict[str, None] = {}
+    for step in tried:
+        if found and step.outcome == "found":
+            break
+        folder = step.path if step.rule == "ld.so.cache" else posixpath.dirname(step.path)
+        odd = "" if step.outcome in ("no such file", "not listed") else f", {step.outcome}"
+        rule = step.rule.partition(" of ")[0]
+        places[folder if rule in ("ld.so.cache", "default directory") else f"{folder} ({rule}{odd})"] = None
+    return list(places)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2] or "a program"

@@ -1,9 +1,12 @@
-"""The answer of `where`: the file, the rule, and the search as a tree."""
+"""The answer of `where`: the file, the rule, and where was looked before."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from gpu_doctor.model.library import Tried
-from gpu_doctor.report import as_where
+from gpu_doctor.report import as_where, as_where_json
 from gpu_doctor.report.paper import Look
 from tests import kit
 
@@ -30,14 +33,12 @@ def test_the_winner_comes_first_then_its_rule_then_the_search() -> None:
         == """\
 /opt/app/venv/bin/python — chosen by --python
 
-after import torch: libcudnn.so.9 of nvidia-cudnn-cu12 opens libcudnn_graph.so.9
-  /opt/c/libcudnn_graph.so.9
-  rule: LD_LIBRARY_PATH
-    DT_RPATH of libtorch_cuda.so
-    └─ /opt/app/a/libcudnn_graph.so.9: no such file
-    LD_LIBRARY_PATH
-    ├─ /opt/b/libcudnn_graph.so.9: for another machine
-    └─ /opt/c/libcudnn_graph.so.9: found
+after import torch
+  nvidia-cudnn-cu12: libcudnn.so.9 opens libcudnn_graph.so.9
+    /opt/c/libcudnn_graph.so.9
+    rule: LD_LIBRARY_PATH
+    looked before in: /opt/app/a (DT_RPATH); /opt/b (LD_LIBRARY_PATH, for
+    another machine)
 """
     )
 
@@ -50,26 +51,34 @@ def test_what_is_not_found_is_said_and_what_is_optional_too() -> None:
         == """\
 /opt/app/venv/bin/python — chosen by --python
 
-a.so opens libx.so.1 or libx.so
-  not found
+  a.so opens libx.so.1 or libx.so
+    not found
 
-b.so of pkg needs libx.so
-  not found, which it can do without
+  pkg: b.so needs libx.so
+    not found, which it can do without
 """
     )
 
 
-def test_without_unicode_the_tree_is_ascii() -> None:
-    text = as_where.render("libcudnn_graph", (FOUND,), TARGET, Look(unicode=False))
-    assert "    |- /opt/b/libcudnn_graph.so.9: for another machine\n" in text
-    assert "    `- /opt/c/libcudnn_graph.so.9: found\n" in text
+def test_consumers_that_get_the_same_file_are_one_paragraph_led_by_the_one_that_searched() -> None:
+    second = replace(FOUND, consumer="/opt/libcudnn_ops.so.9", rule="already loaded by torch", tried=())
+    text = as_where.render("libcudnn_graph", (second, FOUND), TARGET, Look())
+    assert text.count("/opt/c/libcudnn_graph.so.9") == 1
+    assert "libcudnn.so.9 opens" in text
+    assert text.endswith("    likewise for libcudnn_ops.so.9\n")
 
 
-def test_a_very_long_search_is_counted() -> None:
-    many = kit.resolution(
-        "a.so", None, "libx", found=None, tried=tuple(Tried(f"/{n}", "cache", "no") for n in range(40))
-    )
-    assert as_where.render("libx", (many,), TARGET, Look()).endswith("    … and 16 more\n")
+def test_a_folder_is_named_once_however_many_names_were_tried_there() -> None:
+    tried = tuple(Tried(f"/opt/lib/libx.so.{n}", "DT_RUNPATH of a.so", "no such file") for n in range(40))
+    missing = kit.resolution("a.so", None, "libx", found=None, tried=tried)
+    assert as_where.render("libx", (missing,), TARGET, Look()).endswith("    looked in: /opt/lib (DT_RUNPATH)\n")
+
+
+def test_json_keeps_every_path_tried() -> None:
+    document = json.loads(as_where_json.render("libcudnn_graph", (FOUND,)))
+    (answer,) = document["answers"]
+    assert (document["schema"], answer["found"]) == ("gpu-doctor/where/1", "/opt/c/libcudnn_graph.so.9")
+    assert [step["path"] for step in answer["tried"]] == [step.path for step in TRIED]
 
 
 def test_a_library_that_nobody_asks_for_is_said() -> None:
