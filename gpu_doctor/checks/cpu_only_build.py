@@ -1,7 +1,7 @@
 """A package is the CPU build, although this environment is meant for a GPU.
 
-What it finds. `torch` (or a companion) whose own build record names no CUDA, on a machine with an NVIDIA GPU or
-beside packages that are built for CUDA.
+What it finds. A `torch` whose own build record names no CUDA, on a machine with an NVIDIA GPU or beside packages that
+are built for CUDA; a `torchvision` without CUDA under a torch that has it.
 
 Why it matters. "Torch not compiled with CUDA enabled", or everything runs and is thirty times slower. pip considers
 `2.8.0+cpu` to satisfy `torch>=2.5`, so a plain upgrade never replaces it.
@@ -37,12 +37,33 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     torch = installed(inventory, "torch")
     if torch.built_for is None:
         raise CannotKnow("torch's files do not say what it was built for")
-    if torch.built_for.cuda is not None or torch.built_for.rocm:
+    vision = inventory.distribution("torchvision")
+    if torch.built_for.cuda is not None and vision is not None and _is_cpu(vision):
+        yield _vision(inventory, facts, torch, vision)
+    if not _is_cpu(torch):
         return
     siblings = _cuda_siblings(inventory)
     if not siblings and not known(inventory.gpus):
         raise CannotKnow("torch is a CPU build and no GPU is known here: give --gpu to judge it for one")
     yield _finding(inventory, facts, torch, siblings)
+
+
+def _is_cpu(package: Distribution) -> bool:
+    built = package.built_for
+    return built is not None and built.cuda is None and not built.rocm and "+xpu" not in built.version
+
+
+def _vision(inventory: Inventory, facts: Facts, torch: Distribution, vision: Distribution) -> Finding:
+    evidence = (_built(vision), Evidence("built for CUDA", torch.label, torch.metadata))
+    message = (
+        f"{vision.label} is a CPU build under {torch.label}: its operators (nms, roi_align) do not run on the GPU."
+    )
+    return Finding(RULE.id, "warning", vision.label, message, evidence, replacement(inventory, facts), ("torchvision",))
+
+
+def _built(package: Distribution) -> Evidence:
+    where = package.built_for.where if package.built_for else package.metadata
+    return Evidence(f"{package.name} is built for", "CPU only (cuda = None)", where)
 
 
 def _cuda_siblings(inventory: Inventory) -> list[Distribution]:
@@ -55,8 +76,7 @@ def _cuda_siblings(inventory: Inventory) -> list[Distribution]:
 
 def _finding(inventory: Inventory, facts: Facts, torch: Distribution, siblings: list[Distribution]) -> Finding:
     gpus = () if isinstance(inventory.gpus, Unknown) else inventory.gpus
-    where = torch.built_for.where if torch.built_for else torch.metadata
-    evidence = [Evidence("torch is built for", "CPU only (cuda = None)", where)]
+    evidence = [_built(torch)]
     evidence += [Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where) for gpu in gpus]
     evidence += [Evidence("built for CUDA", d.label, d.built_for.where) for d in siblings if d.built_for]
     # Beside a GPU it is certain that torch leaves it idle; beside CUDA packages alone it may be meant so.
