@@ -47,12 +47,12 @@ _SERVES = {
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Judge every package with GPU code for every GPU, as a whole and library by library."""
-    gpus = {gpu.capability: gpu for gpu in known(inventory.gpus)}
-    if not gpus:
-        raise CannotKnow("no GPU is known here: give --gpu to judge for one")
     found = tuple(coverages(inventory))
     if not found:
         raise DoesNotApply("no installed package carries GPU code")
+    gpus = {gpu.capability: gpu for gpu in known(inventory.gpus)}
+    if not gpus:
+        raise CannotKnow("no GPU is known here: give --gpu to judge for one")
     for coverage in found:
         for gpu in gpus.values():
             yield from _judge(inventory, facts, coverage, gpu)
