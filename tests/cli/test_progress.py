@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -18,14 +20,14 @@ def shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch, *words: str) -> bytes:
         with scanning() as progress:
             for word in words:
                 progress(word)
-        terminal.flush()
-        os.set_blocking(ours, False)
-        try:
-            return os.read(ours, 4096)
-        except BlockingIOError:
-            return b""
-        finally:
-            os.close(ours)
+    return b"".join(everything(ours))
+
+
+def everything(terminal: int) -> Iterator[bytes]:
+    """Yield what was written; once the other end is closed, a terminal says so by an error, after the last byte."""
+    with suppress(OSError), os.fdopen(terminal, "rb", buffering=0) as stream:
+        while data := stream.read(4096):
+            yield data
 
 
 def test_each_stage_replaces_the_one_before_and_the_last_is_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
