@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 
 from packaging.version import InvalidVersion, Version
 
@@ -47,7 +47,9 @@ class Site:
     ) -> None:
         self.folders = tuple(folders)
         self.distributions = distributions
-        self._catalogue = catalogue
+        self._known = catalogue.asks
+        # One pattern for all: most libraries ask for nothing.
+        self._asker = re.compile("|".join({translate(ask.library) for ask in catalogue.asks}) or "(?!)")
         self._asks: dict[tuple[str, str], tuple[Ask, ...]] = {}
         self.linker = linker
         self.recipes: dict[str, Recipe] = {}
@@ -90,9 +92,9 @@ class Site:
 
     def asks(self, item: Loaded) -> tuple[Ask, ...]:
         """Return what a library is known to ask for by name."""
-        labels = (os.path.basename(item.path), item.elf.soname or "")
+        labels = (item.path.rpartition("/")[2], item.elf.soname or "")
         if labels not in self._asks:
-            known = self._catalogue.asks
+            known = self._known if any(map(self._asker.match, labels)) else ()
             self._asks[labels] = tuple(ask for ask in known if any(fnmatchcase(label, ask.library) for label in labels))
         return self._asks[labels]
 

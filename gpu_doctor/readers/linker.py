@@ -7,6 +7,7 @@ there for a missing symbol or symbol version.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,13 +22,19 @@ from gpu_doctor.readers.ld_system import LdSystem
 ReadElf = Callable[[str], "Elf | Unknown"]
 NOTHING = Elf("", None, (), (), (), False)
 
+# Far above what real files hold; a hostile one must not make the search endless.
+_MAX_FOLDERS = 256
+_MAX_NEEDED = 1024
+_MAX_LOADED = 2048
+_MAX_RPATHS = 32
+
 
 @dataclass(slots=True, eq=False)
 class Loaded:
     """Describe one loaded object, as glibc's `struct link_map` does.
 
     `path` is the path as opened (not resolved), `origin` the folder that `$ORIGIN` stands for, `loader` the object
-    that asked first, `cause` the import on whose behalf it was loaded.
+    that asked first, `cause` the import on whose behalf it was loaded. `rpath` and `plan` are worked out when needed.
     """
 
     path: str
@@ -36,7 +43,7 @@ class Loaded:
     identity: tuple[int, int] | None
     loader: Loaded | None
     cause: str = ""
-    rpaths: tuple[Stage, ...] | None = None
+    rpath: Stage | None = None
     plan: Plan | None = None
 
 
@@ -140,7 +147,8 @@ class Process:
             if missing is not None:
                 self._unload(mark)
                 event = _failure(event, missing)
-        event = replace(event, optional=optional)
+        if optional:
+            event = replace(event, optional=True)
         self.events[first] = event
         return event
 
@@ -160,7 +168,9 @@ class Process:
         queue = list(roots)
         missing: Event | None = None
         for item in queue:
-            for name in item.elf.needed:
+            if len(self.loaded) > _MAX_LOADED:
+                break
+            for name in item.elf.needed[:_MAX_NEEDED]:
                 event = self._ask(name, item, "needed", cause, sure=missing is None)
                 if event.found is None:
                     missing = missing or event
@@ -223,15 +233,20 @@ class Process:
 
     def _rpaths(self, item: Loaded) -> tuple[Stage, ...]:
         """Return the DT_RPATH of an object, of who loaded it, and so on."""
-        if item.rpaths is None:
-            above = self._rpaths(item.loader) if item.loader is not None else ()
+        stages: list[Stage] = []
+        above: Loaded | None = item
+        while above is not None and len(stages) < _MAX_RPATHS:
             # An object with both tags has no DT_RPATH for ld.so.
-            if item.elf.rpath and not item.elf.runpath:
-                rule = f"DT_RPATH of {self.linker.files.tidy(item.path)}"
-                own = Stage(rule, expanded(item.elf.rpath, item.origin, self.linker.system))
-                above = (own, *above)
-            item.rpaths = above
-        return item.rpaths
+            if above.elf.rpath and not above.elf.runpath:
+                stages.append(self._own_rpath(above))
+            above = above.loader
+        return tuple(stages)
+
+    def _own_rpath(self, item: Loaded) -> Stage:
+        if item.rpath is None:
+            rule = f"DT_RPATH of {self.linker.files.tidy(item.path)}"
+            item.rpath = Stage(rule, expanded(item.elf.rpath, item.origin, self.linker.system))
+        return item.rpath
 
     def _add(self, item: Loaded, name: str) -> None:
         self.loaded.append(item)
@@ -251,7 +266,8 @@ class Process:
 def expanded(entries: Iterable[str], origin: str, system: LdSystem) -> tuple[str, ...]:
     """Return the folders of a search path as ld.so uses them: tokens replaced, no slash at the end, no repeats."""
     folders = (expand(entry, origin, system) for entry in entries)
-    return tuple(dict.fromkeys(folder.rstrip("/") or ("/" if folder else "") for folder in folders))
+    tidied = (folder.rstrip("/") or ("/" if folder else "") for folder in folders)
+    return tuple(dict.fromkeys(itertools.islice(tidied, _MAX_FOLDERS)))
 
 
 def _failure(event: Event, missing: Event) -> Event:

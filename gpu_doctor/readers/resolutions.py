@@ -131,7 +131,7 @@ class _Report:
 
     def _events(self, events: Iterable[Event]) -> Iterator[Resolution]:
         for event in events:
-            if self._complete or (_GPU.match(os.path.basename(event.name)) and self._telling(event)):
+            if self._complete or (_GPU.match(event.name.rpartition("/")[2]) and self._telling(event)):
                 yield self._resolution(event)
 
     def _telling(self, event: Event) -> bool:

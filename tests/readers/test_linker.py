@@ -312,6 +312,22 @@ def test_needs_in_a_circle_end(tmp_path: Path) -> None:
     assert [os.path.basename(item.path) for item in process.loaded[1:]] == ["liba.so", "libb.so"]
 
 
+def test_long_chain_of_hostile_libraries_ends(tmp_path: Path) -> None:
+    """Each needs the next and has an own DT_RPATH; the search path of the last would be that of all."""
+    count = 3000
+    (tmp_path / "a").mkdir()
+    for number in range(count):
+        (tmp_path / f"a/lib{number}.so").write_text("")
+
+    def read(path: str) -> Elf:
+        number = int(os.path.basename(path).removeprefix("lib").removesuffix(".so"))
+        return library((f"lib{number + 1}.so",), rpath=(f"/none/{number}", "$ORIGIN"))
+
+    process = Linker({}, read, None, BARE).start()
+    process.dlopen(f"{tmp_path}/a/lib0.so")
+    assert 1000 < len(process.loaded) < count
+
+
 def test_fork_does_not_change_its_origin(tmp_path: Path) -> None:
     elves = values(tmp_path, {"a/liba.so": library()})
     process = Linker({}, elves.__getitem__, None, BARE).start()
