@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.engine import ort_choice
 from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
 from gpu_doctor.checks.engine.reach import Gap, gaps
 from gpu_doctor.checks.engine.stack import install
@@ -78,8 +79,8 @@ def _finding(inventory: Inventory, facts: Facts, torch: CudaBuild, other: CudaBu
 
 def _remedy(inventory: Inventory, facts: Facts, torch: CudaBuild, other: CudaBuild) -> Remedy | None:
     if other.distribution.name.startswith("onnxruntime"):
-        twin = next((r for r in reversed(facts.onnxruntime_releases()) if r.cuda_major == torch.major), None)
+        twin = ort_choice.newest(inventory, facts, torch.major)
         if twin is not None:
-            step = install(inventory, f"onnxruntime-gpu=={twin.version}")
+            step = install(inventory, f"onnxruntime-gpu=={twin}")
             return Remedy(f"Install the onnxruntime-gpu release for CUDA {torch.major}.", "ask", (step,))
     return replacement(inventory, facts, cuda_major=other.major)

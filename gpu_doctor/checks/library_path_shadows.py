@@ -2,7 +2,7 @@
 
 What it finds. torch's own libraries carry DT_RPATH, which is searched before LD_LIBRARY_PATH; cuDNN and cuBLAS carry
 DT_RUNPATH, which is searched after it. A folder with another cuDNN on LD_LIBRARY_PATH therefore gives torch its own
-cuDNN loader with foreign parts.
+cuDNN loader with foreign parts. Where a library needs a symbol that the one in front lacks, that is shown.
 
 Why it matters. "Could not load symbol cudnnGetLibConfig", "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", or a silent
 change of version under a program that worked yesterday. Tools that print versions see nothing: both files are valid.
@@ -31,6 +31,7 @@ RULE = Rule(
     symptoms=(
         r"CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
         r"Loaded runtime CuDNN library: \S+ but source was compiled with",
+        r"undefined symbol: __nvJitLink\w+",
     ),
 )
 
@@ -56,7 +57,8 @@ def _shadows(resolution: Resolution, folder: str, own: dict[str, str]) -> bool:
     found = resolution.found
     if found is None or not resolution.rule.startswith(VARIABLE) or not found.startswith(folder.rstrip("/") + "/"):
         return False
-    return posixpath.basename(found) in own and found not in own.values()
+    # In an environment, lib64 is a link to lib.
+    return posixpath.basename(found) in own and found.replace("/lib64/python", "/lib/python") not in own.values()
 
 
 def _finding(inventory: Inventory, folder: str, value: str, shadowed: list[Resolution], own: dict[str, str]) -> Finding:
@@ -66,11 +68,13 @@ def _finding(inventory: Inventory, folder: str, value: str, shadowed: list[Resol
     for name, resolution in list(files.items())[:4]:
         what = f"{name} for {posixpath.basename(resolution.consumer)}"
         evidence.append(Evidence(what, f"{resolution.found}, in front of {own[name]}", resolution.rule))
+    lacking = [s for s in inventory.symbols if s.defined is False and s.provider in {r.found for r in shadowed}]
+    evidence += [Evidence("undefined symbol", f"{s.symbol} is not in {s.provider}", s.consumer) for s in lacking[:3]]
     part = " of one cuDNN, whose loader and other parts come from the package" if mixed else ""
     rest = ":".join(p for p in value.split(":") if p and p != folder)
     return Finding(
         rule=RULE.id,
-        severity="error" if mixed else "warning",
+        severity="error" if mixed or lacking else "warning",
         subject=folder,
         message=f"{VARIABLE} names {folder}, which serves {len(files)} librar{'y' if len(files) == 1 else 'ies'}{part} "
         "instead of the environment's own.",

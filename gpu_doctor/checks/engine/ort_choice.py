@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from packaging.version import Version
+
 from gpu_doctor.checks.engine.stack import install, release
 from gpu_doctor.facts.packages import OnnxRuntimeFact
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.architecture import Capability, verdict
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
-from gpu_doctor.model.unknown import CannotKnow
+from gpu_doctor.model.unknown import CannotKnow, Unknown
 
 
 def replacement(inventory: Inventory, facts: Facts, capability: Capability) -> Remedy | None:
@@ -20,12 +22,23 @@ def replacement(inventory: Inventory, facts: Facts, capability: Capability) -> R
         now = None
     if now is None:
         return None
-    fitting = [r for r in facts.onnxruntime_releases() if r.cuda_major == now.cuda_major and _runs(r, capability)]
-    if not fitting:
+    version = newest(inventory, facts, now.cuda_major, capability)
+    if version is None:
         return None
-    version = fitting[-1].version
     step = install(inventory, f"onnxruntime-gpu=={version}")
     return Remedy(f"Install onnxruntime-gpu {version}, which has code for this GPU.", "ask", (step,))
+
+
+def newest(inventory: Inventory, facts: Facts, cuda_major: int, capability: Capability | None = None) -> Version | None:
+    """Return the newest release for this CUDA major, this environment's Python and, where one is given, a GPU."""
+    rows = (row for row in reversed(facts.onnxruntime_releases()) if row.cuda_major == cuda_major)
+    fitting = (row for row in rows if _has_wheel(row, inventory) and (capability is None or _runs(row, capability)))
+    return next((row.version for row in fitting), None)
+
+
+def _has_wheel(row: OnnxRuntimeFact, inventory: Inventory) -> bool:
+    python, (first, last) = inventory.interpreter.version, row.pythons
+    return isinstance(python, Unknown) or first.release[:2] <= python.release[:2] <= last.release[:2]
 
 
 def _runs(row: OnnxRuntimeFact, capability: Capability) -> bool:

@@ -32,8 +32,10 @@ def run_rule(loaded: LoadedRule, inventory: Inventory, facts: Facts) -> CheckRun
             else:
                 findings.append(item)
     except CannotKnow as reason:
+        # What could not be determined before may be just what the rule would have judged.
+        applies = bool(unknown) or not isinstance(reason, DoesNotApply)
         unknown.append(str(reason))
-        return _ended(loaded, findings, unknown, gave_up=True, applies=not isinstance(reason, DoesNotApply))
+        return _ended(loaded, findings, unknown, gave_up=True, applies=applies)
     except Exception as error:  # the doctor's own fault, reported as this rule's result
         return CheckRun(loaded.rule.id, "crashed", _how(error), tuple(findings))
     return _ended(loaded, findings, unknown, gave_up=False)
