@@ -16,8 +16,9 @@ import posixpath
 from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
-from gpu_doctor.checks.engine.reach import Gap, gaps
-from gpu_doctor.checks.engine.stack import install, wants_cuda
+from gpu_doctor.checks.engine.reach import Gap, gaps_by_package
+from gpu_doctor.checks.engine.requirements import as_asked
+from gpu_doctor.checks.engine.stack import install, weight
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule, Severity
 from gpu_doctor.model.inventory import Inventory
@@ -31,13 +32,16 @@ RULE = Rule(
     severity="error",
     stage="libraries",
     yields_to=("cuda-majors-mixed", "library-path-shadows"),
-    symptoms=(r"Library libcublas\.so\.(11|12|13) is not found or cannot be loaded",),
+    symptoms=(
+        r"Library libcublas\.so\.(11|12|13) is not found or cannot be loaded",
+        r"libcublas\S*\.so\.\d+: cannot open shared object file",
+    ),
 )
 
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each consumer, other than ONNX Runtime's providers, that asks for cuBLAS and does not get it."""
-    for gap in gaps(inventory, "libcublas.so"):
+    for gap in gaps_by_package(inventory, "libcublas.so"):
         if not gap.package.startswith("onnxruntime"):
             yield _finding(inventory, facts, gap)
 
@@ -49,12 +53,14 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
     helper = next((r.after[0] for r in gap.supplied), None)
     works = f", unless {helper} was imported first" if helper else ""
     # With torch imported first it works, which is how most programs are written: then it is a trap, not a certainty.
-    severity: Severity = "error" if gap.always and wants_cuda(inventory) else "warning"
+    severity: Severity = "warning" if weight(inventory) == "error" and not gap.always else weight(inventory)
+    how = "needs" if gap.at_load else "opens"
+    when = "" if gap.at_load else " by name at the first use of the GPU"
     return Finding(
         rule=RULE.id,
         severity=severity,
         subject=f"{gap.package}: {name}",
-        message=f"{owner} opens {name} by name at the first use of the GPU, and the loader does not find it{works}.",
+        message=f"{owner} {how} {name}{when}, and the loader does not find it{works}.",
         evidence=gap.evidence(),
         remedy=_remedy(inventory, facts, gap, name),
         seats=(gap.package, gap.consumer),
@@ -68,9 +74,11 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy |
     wheels = wheels_for(inventory, facts, gap.package, [name])
     if not wheels:
         return None
-    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (install(inventory, *wheels),))
+    step = install(inventory, *as_asked(inventory, wheels))
+    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (step,))
 
 
 def _links(gap: Gap, libraries: list[Library]) -> tuple[MakeLink, ...]:
     folder = posixpath.dirname(gap.consumer)
-    return tuple(MakeLink(f"{folder}/{lib.name}", posixpath.relpath(lib.path, folder)) for lib in libraries)
+    paths = {lib.name: lib.path for lib in reversed(libraries)}
+    return tuple(MakeLink(f"{folder}/{name}", posixpath.relpath(path, folder)) for name, path in sorted(paths.items()))

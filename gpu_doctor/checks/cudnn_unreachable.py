@@ -21,8 +21,9 @@ from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.ctranslate2_choice import upgrade
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
-from gpu_doctor.checks.engine.reach import Gap, gaps
-from gpu_doctor.checks.engine.stack import install, wants_cuda
+from gpu_doctor.checks.engine.reach import Gap, gaps_by_package
+from gpu_doctor.checks.engine.requirements import as_asked
+from gpu_doctor.checks.engine.stack import install, weight
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory
@@ -40,13 +41,14 @@ RULE = Rule(
         r"Invalid handle\. Cannot load symbol cudnn\w+",
         r"Could not load library libcudnn_(ops|cnn)_infer\.so\.8",
         r"Could not locate cudnn_ops64_9\.dll",
+        r"libcudnn\S*\.so\.\d+: cannot open shared object file",
     ),
 )
 
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each consumer, other than ONNX Runtime's providers, that asks for cuDNN and does not get it."""
-    for gap in gaps(inventory, "libcudnn"):
+    for gap in gaps_by_package(inventory, "libcudnn"):
         if not gap.package.startswith("onnxruntime"):
             yield _finding(inventory, facts, gap)
 
@@ -56,17 +58,18 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
     owner = distribution.label if distribution else gap.package
     name = posixpath.basename(gap.consumer)
     first, count = gap.missing[0].names[0], len(gap.missing)
-    library = inventory.library(gap.consumer)
-    evidence = list(gap.evidence())
-    if library is not None and library.real != library.path:
-        evidence.append(Evidence("is a link", f"to {library.real}; its folder is not searched", library.path))
+    links = (lib for lib in inventory.libraries if lib.path == gap.consumer != lib.real)
+    link = [Evidence("is a link", f"to {lib.real}; its folder is not searched", lib.path) for lib in links]
+    message = f"{owner} opens {count} cuDNN part{'s' * (count > 1)} by name ({first}, …), and none is where the loader "
+    message += "searches: the first cuDNN call aborts the process."
+    if gap.at_load:
+        message = f"{owner} needs {first}, which the loader does not find: {name} cannot be loaded."
     return Finding(
         rule=RULE.id,
-        severity="error" if wants_cuda(inventory) else "warning",
+        severity=weight(inventory),
         subject=f"{gap.package}: {name}",
-        message=f"{owner} opens {count} cuDNN part{'s' * (count > 1)} by name ({first}, …), and none is where the "
-        "loader searches: the first cuDNN call aborts the process.",
-        evidence=tuple(evidence),
+        message=message,
+        evidence=(*gap.evidence(), *link),
         remedy=_remedy(inventory, facts, gap),
         seats=(gap.consumer,),
     )
@@ -84,16 +87,14 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
     wheels = wheels_for(inventory, facts, gap.package, names)
     if not wheels or inventory.distribution(wheels[0]) is not None:
         return None
-    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (install(inventory, wheels[0]),))
+    step = install(inventory, *as_asked(inventory, wheels[:1]))
+    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (step,))
 
 
 def _links(inventory: Inventory, gap: Gap) -> tuple[MakeLink, ...]:
     by_name = {lib.name: lib.path for lib in inventory.libraries if lib.package and "cudnn" in lib.package}
     folder = posixpath.dirname(gap.consumer)
-    links = []
-    for resolution in gap.missing:
-        name = next((n for n in resolution.names if n in by_name), None)
-        if name is None:
-            return ()
-        links.append(MakeLink(f"{folder}/{name}", posixpath.relpath(by_name[name], folder)))
-    return tuple(links)
+    names = [next((n for n in resolution.names if n in by_name), "") for resolution in gap.missing]
+    if "" in names:
+        return ()
+    return tuple(MakeLink(f"{folder}/{name}", posixpath.relpath(by_name[name], folder)) for name in names)

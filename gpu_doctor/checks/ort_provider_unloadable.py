@@ -21,6 +21,7 @@ from packaging.version import Version
 
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.reach import Gap, gaps
+from gpu_doctor.checks.engine.requirements import as_asked
 from gpu_doctor.checks.engine.stack import gpu_known, install, installed, release
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
@@ -87,7 +88,8 @@ def _remedy(
         wheels = wheels_for(inventory, facts, "onnxruntime-gpu", absent)
         if not wheels:
             return None
-        return Remedy("Install the libraries that the provider needs.", "ask", (install(inventory, *wheels),))
+        step = install(inventory, *as_asked(inventory, wheels))
+        return Remedy("Install the libraries that the provider needs.", "ask", (step,))
     if can_preload:
         step = RunByHand("python -c 'import onnxruntime; onnxruntime.preload_dlls()'", "a call for the program itself")
         return Remedy("Call onnxruntime.preload_dlls() before the first session.", "manual", (step,))

@@ -28,6 +28,11 @@ class Gap:
         helped = {r.names for r in self.supplied}
         return any(r.names not in helped for r in self.missing)
 
+    @property
+    def at_load(self) -> bool:
+        """Tell whether the consumer itself cannot be loaded, for it names the library in its header."""
+        return any(r.how == "needed" for r in self.missing)
+
     def evidence(self) -> tuple[Evidence, ...]:
         """Return what was asked for and where ld.so looked, then what an earlier import would change."""
         rows = [_looked(self.missing[0])]
@@ -35,6 +40,14 @@ class Gap:
             rows.append(Evidence("likewise", ", ".join(_plain(r) for r in self.missing[1:]), self.consumer))
         rows += [Evidence(f"after import {', '.join(r.after)}", r.rule, r.found or "") for r in self.supplied[:1]]
         return tuple(rows)
+
+
+def gaps_by_package(inventory: Inventory, *stems: str) -> tuple[Gap, ...]:
+    """Return the first gap of each package and set of names: what several libraries of one package lack is one lack."""
+    found: dict[tuple[object, ...], Gap] = {}
+    for gap in gaps(inventory, *stems):
+        found.setdefault((gap.package, *(r.names for r in gap.missing)), gap)
+    return tuple(found.values())
 
 
 def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -28,6 +28,12 @@ def requirements(item: Distribution, inventory: Inventory) -> Iterator[tuple[str
             continue
         if applies:
             yield canonicalize_name(requirement.name), requirement
+
+
+def as_asked(inventory: Inventory, names: Iterable[str]) -> tuple[str, ...]:
+    """Return these names with the versions that installed packages ask of them, ready for an install command."""
+    wanted = [pair for item in inventory.distributions if item.active for pair in requirements(item, inventory)]
+    return tuple(next((f"{name}{need.specifier}" for asked, need in wanted if asked == name), name) for name in names)
 
 
 def allows(requirement: Requirement, version: Version) -> bool:

@@ -8,6 +8,7 @@ import shlex
 from packaging.version import Version
 
 from gpu_doctor.facts.stack import is_gpu_package
+from gpu_doctor.model.finding import Severity
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.remedy import InstallPackages, RemovePackages, RunByHand, Step
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
@@ -46,6 +47,13 @@ def wants_cuda(inventory: Inventory) -> bool:
     if gpu_known(inventory):
         return True
     return has_cuda_packages(inventory)
+
+
+def weight(inventory: Inventory) -> Severity:
+    """Return how much it weighs that the GPU cannot be used: nothing where there is none and none is meant."""
+    if wants_cuda(inventory):
+        return "error"
+    return "warning" if isinstance(inventory.gpus, Unknown) else "note"
 
 
 def has_cuda_packages(inventory: Inventory) -> bool:

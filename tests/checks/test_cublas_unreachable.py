@@ -1,0 +1,91 @@
+"""cublas-unreachable: a name that only another import answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.unknown import Unknown
+from tests.checks.judge import commands, evidence, judge, only
+from tests.kit import SITE, dist, inventory, lib, resolution
+
+CT2 = dist("ctranslate2", "4.8.5")
+TORCH = dist("torch", "2.8.0", cuda="12.8")
+CUBLAS = dist("nvidia-cublas-cu12", "12.8.4.1")
+LIBCT2 = "ctranslate2.libs/libctranslate2-a7a60d30.so.4.8.5"
+LIBCUBLAS = "nvidia/cublas/lib/libcublas.so.12"
+LIBRARIES = (lib(LIBCUBLAS, CUBLAS.name), lib("nvidia/cublas/lib/libcublasLt.so.12", CUBLAS.name))
+
+
+def ask(found: str | None = None, after: tuple[str, ...] = (), **changes: Any) -> Resolution:
+    return resolution(LIBCT2, "ctranslate2", "libcublas.so.12", found=found, after=after, **changes)
+
+
+FRESH = ask()
+AFTER_TORCH = ask(LIBCUBLAS, ("torch",), rule="already loaded by torch")
+
+
+def environment(*packages: Any, asks: tuple[Resolution, ...], **changes: Any) -> Inventory:
+    return inventory(*packages, resolutions=asks, **{"libraries": LIBRARIES, **changes})
+
+
+def test_ctranslate2_with_cublas_where_the_loader_never_looks() -> None:
+    finding = only(judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(FRESH,))))
+    assert (finding.severity, finding.subject) == ("error", "ctranslate2: libcublas.so.12")
+    assert "first use of the GPU" in finding.message
+    assert {"ctranslate2", f"{SITE}/{LIBCT2}"} == set(finding.seats)
+    assert finding.remedy is not None
+    assert finding.remedy.safety == "safe"
+    assert commands(finding) == [
+        f"ln -sfn ../nvidia/cublas/lib/libcublas.so.12 {SITE}/ctranslate2.libs/libcublas.so.12",
+        f"ln -sfn ../nvidia/cublas/lib/libcublasLt.so.12 {SITE}/ctranslate2.libs/libcublasLt.so.12",
+    ]
+
+
+def test_torch_imported_first_makes_it_a_trap() -> None:
+    finding = only(judge("cublas-unreachable", environment(CT2, TORCH, CUBLAS, asks=(FRESH, AFTER_TORCH))))
+    assert finding.severity == "warning"
+    assert "unless torch was imported first" in finding.message
+    assert evidence(finding)["after import torch"] == "already loaded by torch"
+
+
+def test_without_cublas_its_wheel_is_named() -> None:
+    finding = only(judge("cublas-unreachable", environment(CT2, asks=(FRESH,), libraries=())))
+    assert finding.severity == "error"
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python nvidia-cublas-cu12"]
+
+
+def test_a_cublas_beside_its_caller_or_on_the_path_is_healthy() -> None:
+    found = ask("ctranslate2.libs/libcublas.so.12", rule="DT_RPATH")
+    assert judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(found,))).status == "passed"
+
+
+def test_a_cpu_machine_does_not_call_cublas() -> None:
+    cpu = environment(CT2, asks=(FRESH,), gpus=(), driver=None, libraries=())
+    assert only(judge("cublas-unreachable", cpu)).severity == "note"
+
+
+def test_for_an_unknown_machine_it_is_inferred() -> None:
+    unknown = environment(CT2, asks=(FRESH,), gpus=Unknown("NVML does not answer"), libraries=())
+    assert only(judge("cublas-unreachable", unknown)).severity == "warning"
+
+
+def test_onnxruntimes_provider_is_judged_by_its_own_rule() -> None:
+    provider = resolution(
+        "onnxruntime/capi/libonnxruntime_providers_cuda.so", "onnxruntime-gpu", "libcublas.so.12", found=None
+    )
+    assert (
+        judge("cublas-unreachable", environment(dist("onnxruntime-gpu", "1.20.2"), asks=(provider,))).status == "passed"
+    )
+
+
+def test_two_copies_of_cublas_are_linked_once() -> None:
+    twice = (*LIBRARIES, lib("/usr/lib/python3/dist-packages/nvidia/cublas/lib/libcublas.so.12", CUBLAS.name))
+    finding = only(judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(FRESH,), libraries=twice)))
+    assert len(commands(finding)) == 2
+
+
+def test_who_does_not_ask_is_not_judged() -> None:
+    run = judge("cublas-unreachable", environment(TORCH, asks=()))
+    assert (run.status, run.applies) == ("skipped", False)

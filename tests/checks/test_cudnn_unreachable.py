@@ -1,0 +1,137 @@
+"""cudnn-unreachable: a loader that does not find its parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.library import Resolution, Tried
+from gpu_doctor.model.unknown import Unknown
+from tests.checks.judge import commands, evidence, judge, only
+from tests.kit import SITE, dist, inventory, lib, resolution
+
+CT2 = dist("ctranslate2", "4.6.1")
+CUDNN = dist("nvidia-cudnn-cu12", "9.10.2.21")
+LOADER = "ctranslate2.libs/libcudnn-74a4c495.so.9.1.0"
+PARTS = ("graph", "ops", "cnn", "adv")
+BUNDLED = lib(LOADER, "ctranslate2")
+LIBRARIES = (BUNDLED, *(lib(f"nvidia/cudnn/lib/libcudnn_{part}.so.9", CUDNN.name) for part in PARTS))
+
+
+def part(name: str, found: str | None = None, after: tuple[str, ...] = (), **changes: Any) -> Resolution:
+    names = tuple(f"libcudnn_{name}.so.{version}" for version in ("9.1.0", "9.1", "9"))
+    return resolution(LOADER, "ctranslate2", *names, found=found, after=after, **changes)
+
+
+def sick(*packages: Any, **changes: Any) -> Inventory:
+    values = {"libraries": LIBRARIES, "resolutions": tuple(part(name) for name in PARTS), **changes}
+    return inventory(*packages, **values)
+
+
+def test_ctranslate2s_bundled_loader_finds_no_part() -> None:
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN)))
+    assert (finding.severity, finding.subject) == ("error", "ctranslate2: libcudnn-74a4c495.so.9.1.0")
+    assert "ctranslate2 4.6.1 opens 4 cuDNN parts by name" in finding.message
+    assert "aborts" in finding.message
+    assert finding.seats == (f"{SITE}/{LOADER}",)
+    assert "libcudnn_adv.so.9" in evidence(finding)["likewise"]
+
+
+def test_the_upgrade_that_removes_the_cause_comes_first() -> None:
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN)))
+    assert finding.remedy is not None
+    assert finding.remedy.safety == "ask"
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python 'ctranslate2>=4.6.3,<5'"]
+
+
+def test_where_a_pin_forbids_the_upgrade_every_part_is_linked() -> None:
+    whisperx = dist("whisperx", "3.4.2", requires=("ctranslate2<4.5.0",))
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, whisperx)))
+    assert finding.remedy is not None
+    assert finding.remedy.safety == "safe"
+    assert commands(finding)[0] == (
+        f"ln -sfn ../nvidia/cudnn/lib/libcudnn_graph.so.9 {SITE}/ctranslate2.libs/libcudnn_graph.so.9"
+    )
+    assert len(commands(finding)) == len(PARTS)
+
+
+def test_where_the_parts_are_not_installed_either_their_wheel_is_named() -> None:
+    whisperx = dist("whisperx", "3.4.2", requires=("ctranslate2<4.5.0",))
+    finding = only(judge("cudnn-unreachable", sick(CT2, whisperx, libraries=(BUNDLED,))))
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python nvidia-cudnn-cu12"]
+
+
+def test_the_widely_copied_link_is_named_as_what_does_not_help() -> None:
+    link = replace(BUNDLED, real=f"{SITE}/nvidia/cudnn/lib/libcudnn.so.9")
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, libraries=(link, *LIBRARIES[1:]))))
+    assert f"to {SITE}/nvidia/cudnn/lib/libcudnn.so.9" in evidence(finding)["is a link"]
+
+
+def test_an_import_before_it_does_not_heal_it() -> None:
+    """The loader is found first by whoever is imported first; the bundled one still looks beside itself."""
+    later = tuple(part(name, f"nvidia/cudnn/lib/libcudnn_{name}.so.9", ("torch",)) for name in PARTS)
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, resolutions=(*(part(n) for n in PARTS), *later))))
+    assert finding.severity == "error"
+    assert "after import torch" in evidence(finding)
+
+
+def test_what_was_searched_is_shown() -> None:
+    tried = (Tried(f"{SITE}/ctranslate2.libs/libcudnn_graph.so.9", "DT_RPATH of libcudnn", "no such file"),)
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, resolutions=(part("graph", tried=tried),))))
+    assert evidence(finding)["opens libcudnn_graph.so.9"] == f"not in {SITE}/ctranslate2.libs (DT_RPATH)"
+    assert "1 cuDNN part by name" in finding.message
+
+
+def test_a_library_that_needs_cudnn_itself_cannot_be_loaded() -> None:
+    torch = dist("torch", "2.12.0", cuda="13.0", built="2.12.0+cu130")
+    needed = resolution("torch/lib/libtorch_cuda.so", "torch", "libcudnn.so.9", found=None, how="needed")
+    finding = only(judge("cudnn-unreachable", inventory(torch, resolutions=(needed,))))
+    assert finding.severity == "error"
+    assert "cannot be loaded" in finding.message
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python nvidia-cudnn-cu13"]
+
+
+def test_links_beside_the_loader_heal() -> None:
+    healed = tuple(part(name, f"ctranslate2.libs/libcudnn_{name}.so.9") for name in PARTS)
+    assert judge("cudnn-unreachable", sick(CT2, CUDNN, resolutions=healed)).status == "passed"
+
+
+def test_a_gpu_makes_it_an_error_where_ctranslate2_is_alone() -> None:
+    assert only(judge("cudnn-unreachable", sick(CT2))).severity == "error"
+
+
+def test_a_cpu_machine_does_not_call_cudnn() -> None:
+    """faster-whisper on a server without a GPU, on purpose."""
+    assert only(judge("cudnn-unreachable", sick(CT2, gpus=(), driver=None))).severity == "note"
+
+
+def test_for_an_unknown_machine_it_is_inferred() -> None:
+    unknown = sick(CT2, gpus=Unknown("NVML does not answer"), driver=Unknown("none"))
+    assert only(judge("cudnn-unreachable", unknown)).severity == "warning"
+
+
+def test_packages_for_cuda_say_what_is_meant_on_any_machine() -> None:
+    assert only(judge("cudnn-unreachable", sick(CT2, CUDNN, gpus=(), driver=None))).severity == "error"
+
+
+def test_onnxruntimes_provider_is_judged_by_its_own_rule() -> None:
+    provider = resolution(
+        "onnxruntime/capi/libonnxruntime_providers_cuda.so", "onnxruntime-gpu", "libcudnn.so.9", found=None
+    )
+    assert (
+        judge("cudnn-unreachable", inventory(dist("onnxruntime-gpu", "1.20.2"), resolutions=(provider,))).status
+        == "passed"
+    )
+
+
+@pytest.mark.parametrize(
+    "resolutions",
+    [(), (part("graph", optional=True),), (resolution("x.so", None, "libcudnn.so.9", found=None),)],
+    ids=["nobody asks", "an optional wish", "a file that no package owns"],
+)
+def test_who_does_not_depend_on_cudnn_is_not_judged(resolutions: tuple[Resolution, ...]) -> None:
+    run = judge("cudnn-unreachable", sick(CT2, resolutions=resolutions))
+    assert (run.status, run.applies) == ("skipped", False)
