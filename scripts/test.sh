@@ -17,5 +17,4 @@ if [ ! -e "$ready" ] || [ pyproject.toml -nt "$ready" ]; then
     touch "$ready"
 fi
 
-[ $# -gt 0 ] || set -- -m 'not lab and not gpu'
-exec "$env/bin/python" -m pytest "$@"
+exec "$env/bin/python" -m pytest -m 'not lab and not gpu' "$@" # the last -m counts

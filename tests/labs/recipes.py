@@ -124,8 +124,8 @@ SICK = {
         (ORT_GPU, ORT_CPU, Uninstall(("onnxruntime",))), what="the same, then onnxruntime removed"
     ),
     "folk-fixed": Recipe(
-        (install("ctranslate2==4.6.1", "nvidia-cudnn-cu12==9.10.2.21"), follow_folk_advice),
-        what='ctranslate2 4.6.1 "healed" by one link to cuDNN',
+        (install("torch==2.8.0", "ctranslate2==4.6.1", "numpy==2.2.6"), follow_folk_advice),
+        what='torch 2.8, ctranslate2 4.6.1 "healed" by one link to cuDNN',
     ),
     "torch26-5090": Recipe((TORCH_26,), ("--gpu", "RTX 5090", *CURRENT_DRIVER), what="torch 2.6 for an RTX 5090"),
     "torch212-t4": Recipe((TORCH_212,), ("--gpu", "Tesla T4", *CURRENT_DRIVER), what="torch 2.12 for a Tesla T4"),
