@@ -17,7 +17,7 @@ from gpu_doctor.readers.linker import Event, Linker, Loaded, Process
 _CUDA_RUNTIME = "libcudart.so."
 _FULL_VERSION = re.compile(r"\.so\.(\d+\.\d+\.\d+)$")
 _CUDNN_OF_WHEEL = ("/nvidia/cudnn/lib/libcudnn.so.9", "/nvidia/cudnn/lib/libcudnn_graph.so.9")
-_CTYPES = "lib/python3*/lib-dynload/_ctypes.*.so"
+_CTYPES = ("lib/python3*/lib-dynload/_ctypes.*.so", "lib64/python3*/lib-dynload/_ctypes.*.so")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,14 +226,14 @@ def interpreter(process: Process) -> Loaded:
 def ctypes(site: Site, process: Process) -> Loaded:
     """Return the object whose dlopen `ctypes.CDLL` calls, loading it where it is a file of its own."""
     base = os.path.dirname(process.main.origin)
-    found = site.matches(base, _CTYPES) if base else ()
-    if not found:
+    path = next((found[-1] for pattern in _CTYPES if base and (found := site.matches(base, pattern))), None)
+    if path is None:
         return interpreter(process)
-    known = process.find(found[-1])
+    known = process.find(path)
     if known is not None:
         return known
     first = len(process.events)
-    event = process.dlopen(found[-1], interpreter(process), "start")
+    event = process.dlopen(path, interpreter(process), "start")
     del process.events[first:]
     return event.found or interpreter(process)
 
