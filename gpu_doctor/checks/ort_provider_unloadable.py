@@ -22,10 +22,10 @@ from packaging.version import Version
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.reach import Gap, gaps
 from gpu_doctor.checks.engine.requirements import as_asked
-from gpu_doctor.checks.engine.stack import gpu_known, install, installed, release
+from gpu_doctor.checks.engine.stack import gpu_known, install, installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
-from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.remedy import Remedy, RunByHand, SetVariable
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 
@@ -50,16 +50,19 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     provider = next((lib for lib in inventory.libraries if lib.name == "libonnxruntime_providers_cuda.so"), None)
     if provider is None:
         raise CannotKnow("onnxruntime-gpu has no libonnxruntime_providers_cuda.so")
+    if isinstance(provider.elf, Unknown):
+        raise CannotKnow(f"{provider.name}: {provider.elf.reason}")
     for gap in gaps(inventory, "lib"):
-        if gap.consumer == provider.path:
-            yield _finding(inventory, facts, gap, release(package))
+        # The driver's libcuda is no package's matter.
+        needs = [r.names[0] for r in gap.missing if not r.names[0].startswith("libcuda.so")]
+        if gap.consumer == provider.path and needs:
+            yield _finding(inventory, facts, gap, package, needs)
 
 
-def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> Finding:
-    needs = [r.names[0] for r in gap.missing]
+def _finding(inventory: Inventory, facts: Facts, gap: Gap, package: Distribution, needs: list[str]) -> Finding:
     folders = _folders(inventory, needs)
     absent = [n for n in needs if n not in folders]
-    can_preload = version >= _FIRST_PRELOAD and not absent
+    can_preload = not isinstance(package.version, Unknown) and package.version >= _FIRST_PRELOAD and not absent
     # Present libraries and a release that can preload them: one call away from working, and many programs make it.
     severity: Severity = "note" if can_preload else ("error" if absent and gpu_known(inventory) else "warning")
     where = "are not installed" if absent else "are installed where the loader does not look"
@@ -67,9 +70,8 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap, version: Version) -> 
     return Finding(
         rule=RULE.id,
         severity=severity,
-        subject=f"onnxruntime-gpu {version}",
-        message=f"The CUDA provider of onnxruntime-gpu {version} needs {listed}, which {where}: "
-        "sessions fall back to the CPU.",
+        subject=package.label,
+        message=f"The CUDA provider of {package.label} needs {listed}, which {where}: sessions fall back to the CPU.",
         evidence=(*gap.evidence(), *(Evidence("installed, not searched", n, folders[n]) for n in folders)),
         remedy=_remedy(inventory, facts, absent, sorted(set(folders.values())), can_preload=can_preload),
         seats=("onnxruntime", "onnxruntime-gpu", gap.consumer),
@@ -93,7 +95,6 @@ def _remedy(
     if can_preload:
         step = RunByHand("python -c 'import onnxruntime; onnxruntime.preload_dlls()'", "a call for the program itself")
         return Remedy("Call onnxruntime.preload_dlls() before the first session.", "manual", (step,))
-    value = ":".join(folders)
-    before = inventory.host.variable("LD_LIBRARY_PATH")
-    step_ = SetVariable("LD_LIBRARY_PATH", f"{value}:{before}" if before else value)
-    return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (step_,))
+    value = ":".join(filter(None, (*folders, inventory.host.variable("LD_LIBRARY_PATH"))))
+    variable = SetVariable("LD_LIBRARY_PATH", value)
+    return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (variable,))

@@ -33,7 +33,10 @@ def requirements(item: Distribution, inventory: Inventory) -> Iterator[tuple[str
 def as_asked(inventory: Inventory, names: Iterable[str]) -> tuple[str, ...]:
     """Return these names with the versions that installed packages ask of them, ready for an install command."""
     wanted = [pair for item in inventory.distributions if item.active for pair in requirements(item, inventory)]
-    return tuple(next((f"{name}{need.specifier}" for asked, need in wanted if asked == name), name) for name in names)
+    return tuple(
+        next((f"{name}{need.specifier}" for asked, need in wanted if asked == name and need.specifier), name)
+        for name in names
+    )
 
 
 def allows(requirement: Requirement, version: Version) -> bool:

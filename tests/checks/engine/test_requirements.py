@@ -6,7 +6,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from gpu_doctor.checks.engine.requirements import allows, requirements
+from gpu_doctor.checks.engine.requirements import allows, as_asked, requirements
 from gpu_doctor.model.unknown import Unknown
 from tests.kit import dist, host, interpreter, inventory
 
@@ -94,3 +94,12 @@ def test_builds_of_a_release_meet_what_asks_for_the_release(text: str, version: 
 )
 def test_another_release_does_not(text: str, version: str) -> None:
     assert not allows(Requirement(text), Version(version))
+
+
+def test_what_is_installed_is_what_is_asked_for() -> None:
+    """cuDNN asks for any cuBLAS, torch for one: torch's word is the one to follow."""
+    anyone = dist("nvidia-cudnn-cu12", "9.10.2.21", requires=("nvidia-cublas-cu12",))
+    torch = dist("torch", "2.8.0", requires=("nvidia-cublas-cu12==12.8.4.1; sys_platform == 'linux'",))
+    shadowed = dist("torch", "2.6.0", requires=("nvidia-cublas-cu12==12.4.5.8",), active=False)
+    asked = as_asked(inventory(shadowed, anyone, torch), ["nvidia-cublas-cu12", "nvidia-nccl-cu12"])
+    assert asked == ("nvidia-cublas-cu12==12.8.4.1", "nvidia-nccl-cu12")

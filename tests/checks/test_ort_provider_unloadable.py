@@ -1,0 +1,154 @@
+"""ort-provider-unloadable: CUDAExecutionProvider is listed and does not load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gpu_doctor.model.hardware import Variable
+from gpu_doctor.model.inventory import Inventory, Overlap
+from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.unknown import Unknown
+from tests.checks.judge import commands, evidence, judge, judge_all, only
+from tests.kit import SITE, dist, host, inventory, lib, resolution
+
+OLD, NEW = dist("onnxruntime-gpu", "1.20.2"), dist("onnxruntime-gpu", "1.22.0")
+PROVIDER = "onnxruntime/capi/libonnxruntime_providers_cuda.so"
+NEEDS = (
+    "libcublasLt.so.12",
+    "libcublas.so.12",
+    "libcurand.so.10",
+    "libcufft.so.11",
+    "libcudart.so.12",
+    "libcudnn.so.9",
+)
+FOLDERS = {"libcublasLt.so.12": "cublas", "libcublas.so.12": "cublas", "libcurand.so.10": "curand", "libcufft.so.11": "cufft",
+           "libcudart.so.12": "cuda_runtime", "libcudnn.so.9": "cudnn"}  # fmt: skip
+INSTALLED = tuple(lib(f"nvidia/{folder}/lib/{name}", f"nvidia-{folder}") for name, folder in FOLDERS.items())
+
+
+def need(name: str, found: str | None = None, after: tuple[str, ...] = ()) -> Resolution:
+    return resolution(PROVIDER, "onnxruntime-gpu", name, found=found, after=after, how="needed")
+
+
+def environment(*packages: Any, installed: bool = True, **changes: Any) -> Inventory:
+    libraries = (lib(PROVIDER, "onnxruntime-gpu"), *(INSTALLED if installed else ()))
+    return inventory(*packages, **{"libraries": libraries, "resolutions": tuple(map(need, NEEDS)), **changes})
+
+
+def test_libraries_that_are_nowhere() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(OLD, installed=False)))
+    assert (finding.severity, finding.subject) == ("error", "onnxruntime-gpu 1.20.2")
+    assert "libcublasLt.so.12, libcublas.so.12, libcurand.so.10, …, which are not installed" in finding.message
+    assert "fall back to the CPU" in finding.message
+    (line,) = commands(finding)
+    assert {"nvidia-cublas-cu12", "nvidia-curand-cu12", "nvidia-cufft-cu12", "nvidia-cudnn-cu12"} < set(line.split())
+
+
+def test_the_wheels_are_those_of_onnxruntimes_cuda() -> None:
+    """libcudnn.so.9 comes in wheels for CUDA 11, 12 and 13."""
+    cuda_13 = dist("onnxruntime-gpu", "1.27.0", cuda="13.0", built="1.27.0")
+    wants = environment(cuda_13, installed=False, resolutions=(need("libcudnn.so.9"),))
+    assert commands(only(judge("ort-provider-unloadable", wants)))[0].endswith(" nvidia-cudnn-cu13")
+
+
+def test_libraries_that_an_old_release_cannot_preload() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(OLD)))
+    assert finding.severity == "warning"
+    assert "where the loader does not look" in finding.message
+    (line,) = commands(finding)
+    assert line.startswith(f"export LD_LIBRARY_PATH={SITE}/nvidia/cublas/lib:")
+    assert line.count("/lib:") + 1 == len(set(FOLDERS.values()))
+
+
+def test_what_the_variable_held_stays() -> None:
+    before = host(variables=(Variable("LD_LIBRARY_PATH", "/opt/mine"),))
+    assert commands(only(judge("ort-provider-unloadable", environment(OLD, host=before))))[0].endswith(":/opt/mine")
+
+
+def test_a_release_that_can_preload_is_one_call_away() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(NEW)))
+    assert finding.severity == "note"
+    assert "preload_dlls" in commands(finding)[0]
+
+
+def test_a_release_that_can_preload_cannot_load_what_is_not_there() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(NEW, installed=False)))
+    assert finding.severity == "error"
+    assert "preload" not in commands(finding)[0]
+
+
+@pytest.mark.parametrize("gpus", [(), Unknown("NVML does not answer")], ids=["none", "unknown"])
+def test_without_a_gpu_the_cpu_is_where_it_runs_anyway(gpus: Any) -> None:
+    assert only(judge("ort-provider-unloadable", environment(OLD, installed=False, gpus=gpus))).severity == "warning"
+
+
+def test_only_what_is_absent_is_named() -> None:
+    some = tuple(item for item in INSTALLED if "cudnn" not in item.path)
+    finding = only(
+        judge("ort-provider-unloadable", environment(OLD, libraries=(lib(PROVIDER, "onnxruntime-gpu"), *some)))
+    )
+    assert "needs libcudnn.so.9, which are not installed" in finding.message
+    assert evidence(finding)["installed, not searched"].startswith("lib")
+
+
+def test_the_driver_is_not_a_package_to_install() -> None:
+    """A provider that needs libcuda on a machine without a driver is not what is ill."""
+    found = tuple(need(name, f"/opt/cuda/lib64/{name}") for name in NEEDS)
+    both = environment(OLD, resolutions=(*found, need("libcuda.so.1")))
+    assert judge("ort-provider-unloadable", both).status == "passed"
+
+
+def test_everything_on_the_path_is_healthy() -> None:
+    found = tuple(need(name, f"/usr/local/cuda/lib64/{name}") for name in NEEDS)
+    assert judge("ort-provider-unloadable", environment(OLD, resolutions=found)).status == "passed"
+
+
+def test_the_tensorrt_provider_is_another_matter() -> None:
+    tensorrt = resolution(
+        "onnxruntime/capi/libonnxruntime_providers_tensorrt.so", "onnxruntime-gpu", "libnvinfer.so.10", found=None
+    )
+    found = tuple(need(name, f"/usr/local/cuda/lib64/{name}") for name in NEEDS)
+    assert judge("ort-provider-unloadable", environment(OLD, resolutions=(*found, tensorrt))).status == "passed"
+
+
+def test_a_provider_that_is_gone_is_not_judged() -> None:
+    run = judge("ort-provider-unloadable", environment(OLD, libraries=()))
+    assert (run.status, run.applies) == ("skipped", True)
+
+
+def test_a_provider_that_cannot_be_read_is_not_judged() -> None:
+    broken = replace(lib(PROVIDER, "onnxruntime-gpu"), elf=Unknown("cut short"))
+    run = judge("ort-provider-unloadable", environment(OLD, libraries=(broken,), resolutions=()))
+    assert (run.status, run.applies, run.note) == ("skipped", True, "libonnxruntime_providers_cuda.so: cut short")
+
+
+@pytest.mark.parametrize("package", [dist("onnxruntime", "1.20.1"), dist("torch", "2.8.0")], ids=["CPU", "none"])
+def test_without_onnxruntime_gpu_there_is_nothing_to_judge(package: Any) -> None:
+    run = judge("ort-provider-unloadable", environment(package))
+    assert (run.status, run.applies) == ("skipped", False)
+
+
+def test_an_unknown_version_cannot_be_told_to_preload() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(dist("onnxruntime-gpu", Unknown("no METADATA")))))
+    assert finding.severity == "warning"
+    assert commands(finding)[0].startswith("export LD_LIBRARY_PATH=")
+
+
+def test_the_clash_explains_it_where_it_is_as_grave() -> None:
+    shared = Overlap(("onnxruntime", "onnxruntime-gpu"), 260, ("x",), (("onnxruntime-gpu", 3),), "onnxruntime")
+    case = judge_all(environment(dist("onnxruntime", "1.20.1"), OLD, overlaps=(shared,)))
+    primary = case.findings[0]
+    assert primary.rule == "ort-packages-clash"
+    assert [f.rule for f in case.consequences(primary)] == ["ort-provider-unloadable"]
+
+
+def test_a_clash_that_works_does_not_hide_missing_libraries() -> None:
+    shared = Overlap(("onnxruntime", "onnxruntime-gpu"), 260, ("x",), (("onnxruntime", 3),), "onnxruntime-gpu")
+    case = judge_all(environment(dist("onnxruntime", "1.20.1"), OLD, installed=False, overlaps=(shared,)))
+    assert case.verdict == "sick"
+    assert [(f.rule, f.severity) for f in case.findings] == [
+        ("ort-provider-unloadable", "error"), ("ort-packages-clash", "warning"),
+    ]  # fmt: skip
