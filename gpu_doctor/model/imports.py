@@ -69,7 +69,8 @@ class Ask:
     `library` is a glob for the asking library's file name or SONAME. `names` are asked for in order until one loads;
     `$ORIGIN` is the asking library's folder, `{full}` and `{minor}` its own version (9.10.2 and 9.10), and a name with
     a slash is a glob that asks only for what is there. `when` says
-    what makes it ask; `load` is its constructor. Without an `optional` library it goes on.
+    what makes it ask; `load` is its constructor. Without an `optional` library it goes on. Releases that name the
+    library in DT_NEEDED do not ask for it.
     """
 
     library: str

@@ -186,7 +186,9 @@ class _Import:
 
 
 def answer(site: Site, process: Process, ask: Ask, item: Loaded) -> Asked | None:
-    """Let a library ask; return None where the question cannot arise (a file of its own folder that is not there)."""
+    """Let a library ask; return None where it does not: the file of that path is not there, or DT_NEEDED has it."""
+    if any(_stem(name) == _stem(ask.names[0]) for name in item.elf.needed):
+        return None
     version = _version(site, item) if any("{full}" in name for name in ask.names) else None
     names = tuple(text for name in ask.names if (text := fill(name, process, item, version)))
     names = tuple(path for name in names for path in (site.matches("", name)[-1:] if "/" in name else (name,)))
@@ -236,6 +238,10 @@ def ctypes(site: Site, process: Process) -> Loaded:
     event = process.dlopen(path, interpreter(process), "start")
     del process.events[first:]
     return event.found or interpreter(process)
+
+
+def _stem(name: str) -> str:
+    return name.partition(".so")[0]
 
 
 def _known(catalogue: Catalogue, name: str, version: str) -> tuple[Recipe, ...]:

@@ -224,6 +224,14 @@ def test_preload_dlls_loads_the_wheels_but_no_part_of_cudnn(here: Environment) -
     ] == [None]
 
 
+def test_provider_asks_by_itself_for_what_it_no_longer_needs(here: Environment) -> None:
+    here.install("onnxruntime-gpu", ONNXRUNTIME | {PROVIDER: elf(None, "libcudnn.so.9")})
+    here.install("nvidia-cudnn-cu12", cudnn(CUDNN))
+    here.environment["LD_LIBRARY_PATH"] = str(here.site / CUDNN)
+    asked = {item.names[0]: item.how for item in here.all() if item.consumer.endswith(PROVIDER)}
+    assert (asked["libcudnn.so.9"], asked["libcufft.so.12"]) == ("needed", "dlopen")
+
+
 def test_provider_that_is_not_installed_is_not_asked_for(here: Environment) -> None:
     here.install("onnxruntime-gpu", {name: value for name, value in ONNXRUNTIME.items() if name != PROVIDER})
     assert not [item for item in here.all() if "providers_cuda" in item.names[0]]
