@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.labs.recipes import RECIPES, Install, Recipe, Uninstall
+from tests.labs.recipes import RECIPES, Halve, Install, Link, Recipe, Step, Uninstall
 
 STEP_SECONDS = 1800
 
@@ -64,15 +64,32 @@ def _alone(lock: Path) -> Iterator[None]:
 
 def _build(name: str, recipe: Recipe, prefix: Path) -> None:
     _uv(name, "venv", "--python", sys.executable, str(prefix))
-    python = str(prefix / "bin/python")
     for step in recipe.steps:
-        if isinstance(step, Install):
-            place = ["--target", str(prefix / step.into)] if step.into else []
-            _uv(name, "pip", "install", "--python", python, *place, *step.requirements)
-        elif isinstance(step, Uninstall):
-            _uv(name, "pip", "uninstall", "--python", python, *step.names)
-        else:
-            step(site_packages(prefix))
+        _follow(name, step, prefix)
+
+
+def _follow(name: str, step: Step, prefix: Path) -> None:
+    python = str(prefix / "bin/python")
+    if isinstance(step, Install):
+        place = ["--target", str(prefix / step.into)] if step.into else []
+        _uv(name, "pip", "install", "--python", python, *place, *step.requirements)
+    elif isinstance(step, Uninstall):
+        _uv(name, "pip", "uninstall", "--python", python, *step.names)
+    else:
+        spoil(site_packages(prefix), step)
+
+
+def spoil(site: Path, step: Link | Halve) -> None:
+    """Put something else in a file's place; never write into the file, because uv links it into other environments."""
+    path = site / step.path
+    new = path.with_name(path.name + ".new")
+    if isinstance(step, Link):
+        new.symlink_to(step.points_to)
+    else:
+        content = path.read_bytes()
+        new.write_bytes(content[: len(content) // 2])
+        shutil.copymode(path, new)
+    new.replace(path)
 
 
 def _uv(name: str, *arguments: str) -> None:

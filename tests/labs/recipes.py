@@ -1,21 +1,15 @@
 """Recipes of real environments, as data: what to install, in which order, and what to spoil afterwards.
 
-A step is an `Install`, an `Uninstall`, or a function that changes files, called with the environment's site-packages.
-Functions never write into a file that is there: uv links one file into many environments, so they put a new file in
-its place. Every sick recipe has a healthy twin that differs in as little as possible; `tests/labs/test_recipes.py`
-holds that.
+Every sick recipe has a healthy twin that differs in as little as possible; `tests/labs/test_recipes.py` holds that.
+`tests/labs/build.py` follows them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-CUDNN_PARTS = ("graph", "ops", "cnn", "adv", "heuristic", "engines_precompiled", "engines_runtime_compiled")
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,22 @@ class Uninstall:
     names: tuple[str, ...]
 
 
-Step = Install | Uninstall | Callable[[Path], None]
+@dataclass(frozen=True)
+class Link:
+    """Put a symbolic link to `points_to` at a path below site-packages, in the place of what may be there."""
+
+    path: str
+    points_to: str
+
+
+@dataclass(frozen=True)
+class Halve:
+    """Cut a file below site-packages in half, as a full disk or a broken download does."""
+
+    path: str
+
+
+Step = Install | Uninstall | Link | Halve
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,7 @@ class Recipe:
 
     def key(self) -> str:
         """Return a folder name that changes with the steps and is shared by recipes with the same steps."""
-        text = repr([inspect.getsource(step) if inspect.isfunction(step) else step for step in self.steps])
-        return f"{self._slug()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return f"{self._slug()}-{hashlib.sha256(repr(self.steps).encode()).hexdigest()[:8]}"
 
     def _slug(self) -> str:
         first = self.steps[0]
@@ -70,39 +78,16 @@ def install(*requirements: str, into: str = "") -> Install:
     return Install(requirements, into)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put a new file in the place of one that other environments may share."""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(content)
-    shutil.copymode(path, new)
-    new.replace(path)
+# The cuDNN loader library that ctranslate2 4.6.1 bundles.
+LOADER = "ctranslate2.libs/libcudnn-74a4c495.so.9.1.0"
+CUDNN = "nvidia/cudnn/lib"
+PARTS = ("graph", "ops", "cnn", "adv", "heuristic", "engines_precompiled", "engines_runtime_compiled")
 
-
-def bundled_cudnn(site: Path) -> Path:
-    """Return the cuDNN loader library that ctranslate2 up to 4.6.2 bundles."""
-    return next((site / "ctranslate2.libs").glob("libcudnn-*.so.9*"))
-
-
-def follow_folk_advice(site: Path) -> None:
-    """Apply the widely copied remedy for ctranslate2's cuDNN, which does not heal."""
-    loader = bundled_cudnn(site)
-    loader.rename(loader.with_name(loader.name + ".ORIGINAL"))
-    loader.symlink_to("../nvidia/cudnn/lib/libcudnn.so.9")
-
-
-def link_every_cudnn_part(site: Path) -> None:
-    """Apply the remedy that heals: every part of cuDNN beside the loader that looks for it there."""
-    for part in CUDNN_PARTS:
-        name = f"libcudnn_{part}.so.9"
-        (site / "ctranslate2.libs" / name).symlink_to(f"../nvidia/cudnn/lib/{name}")
-
-
-def truncate_cudnn_ops(site: Path) -> None:
-    """Cut a library in half, as a full disk or a broken download does."""
-    library = site / "nvidia/cudnn/lib/libcudnn_ops.so.9"
-    content = library.read_bytes()
-    replace(library, content[: len(content) // 2])
-
+# The widely copied remedy, which does not heal, and the one that does: every part beside the loader that looks for it.
+FOLK_ADVICE = (Link(LOADER, f"../{CUDNN}/libcudnn.so.9"),)
+LINKS_TO_EVERY_PART = tuple(
+    Link(f"ctranslate2.libs/libcudnn_{part}.so.9", f"../{CUDNN}/libcudnn_{part}.so.9") for part in PARTS
+)
 
 TORCH_26 = install("torch==2.6.0")
 TORCH_28 = install("torch==2.8.0")
@@ -124,7 +109,7 @@ SICK = {
         (ORT_GPU, ORT_CPU, Uninstall(("onnxruntime",))), what="the same, then onnxruntime removed"
     ),
     "folk-fixed": Recipe(
-        (install("torch==2.8.0", "ctranslate2==4.6.1", "numpy==2.2.6"), follow_folk_advice),
+        (install("torch==2.8.0", "ctranslate2==4.6.1", "numpy==2.2.6"), *FOLK_ADVICE),
         what='torch 2.8, ctranslate2 4.6.1 "healed" by one link to cuDNN',
     ),
     "torch26-5090": Recipe((TORCH_26,), ("--gpu", "RTX 5090", *CURRENT_DRIVER), what="torch 2.6 for an RTX 5090"),
@@ -146,7 +131,7 @@ SICK = {
     "cudnn-overwritten": Recipe(
         (CUDNN_9_10, install("nvidia-cudnn-cu13==9.12.0.46")), what="cuDNN for CUDA 12 and for CUDA 13"
     ),
-    "truncated": Recipe((CUDNN_9_10, truncate_cudnn_ops), what="half of a cuDNN library"),
+    "truncated": Recipe((CUDNN_9_10, Halve(f"{CUDNN}/libcudnn_ops.so.9")), what="half of a cuDNN library"),
 }
 
 HEALTHY = {
@@ -156,7 +141,7 @@ HEALTHY = {
         twin_of=("whisperx-cudnn", "whisperx-ort"),
     ),
     "ct2-links": Recipe(
-        (install("torch==2.8.0", "ctranslate2==4.6.1", "numpy==2.2.6"), link_every_cudnn_part),
+        (install("torch==2.8.0", "ctranslate2==4.6.1", "numpy==2.2.6"), *LINKS_TO_EVERY_PART),
         ("--gpu", "RTX 4090", *CURRENT_DRIVER),
         twin_of=("whisperx-cudnn", "folk-fixed"),
     ),

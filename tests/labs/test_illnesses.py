@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.labs.build import site_packages
-from tests.labs.recipes import RECIPES, bundled_cudnn
+from tests.labs.recipes import LOADER, RECIPES
 
 pytestmark = pytest.mark.lab
 
@@ -37,14 +37,14 @@ def python(prefix: Path, code: str, *arguments: str, **variables: str) -> subpro
 @pytest.mark.parametrize("name", ["whisperx-cudnn", "folk-fixed"])
 def test_ctranslate2s_cudnn_aborts(lab: Lab, name: str) -> None:
     prefix = lab(name)
-    run = python(prefix, ASK_CUDNN, str(bundled_cudnn(site_packages(prefix))))
+    run = python(prefix, ASK_CUDNN, str(site_packages(prefix) / LOADER))
     assert run.returncode == ABORTED
     assert "libcudnn_graph.so.9" in run.stderr
 
 
 def test_links_of_every_part_heal_it(lab: Lab) -> None:
     prefix = lab("ct2-links")
-    run = python(prefix, ASK_CUDNN, str(bundled_cudnn(site_packages(prefix))))
+    run = python(prefix, ASK_CUDNN, str(site_packages(prefix) / LOADER))
     assert run.stdout == "91002\n", run.stderr
 
 

@@ -9,18 +9,23 @@ import pytest
 
 from tests.labs import build as building
 from tests.labs.recipes import (
-    CUDNN_PARTS,
+    CUDNN,
+    FOLK_ADVICE,
     HEALTHY,
+    LINKS_TO_EVERY_PART,
+    LOADER,
     MATERIAL,
+    PARTS,
     RECIPES,
     SICK,
+    Halve,
     Install,
+    Link,
     Recipe,
-    follow_folk_advice,
     install,
-    link_every_cudnn_part,
-    truncate_cudnn_ops,
 )
+
+OPS = f"{CUDNN}/libcudnn_ops.so.9"
 
 
 def test_every_sick_recipe_has_a_healthy_twin() -> None:
@@ -49,15 +54,8 @@ def test_recipes_with_the_same_steps_share_one_environment() -> None:
 
 
 def test_a_changed_step_is_another_environment() -> None:
-    def change(site: Path) -> None:
-        (site / "a").touch()
-
-    def other_change(site: Path) -> None:
-        (site / "b").touch()
-
     plain = install("torch==2.8.0")
-    keys = {Recipe(steps).key() for steps in ((plain,), (plain, change), (plain, other_change))}
-    assert len(keys) == 3
+    assert len({Recipe(steps).key() for steps in ((plain,), (plain, Halve("a")), (plain, Halve("b")))}) == 3
 
 
 def test_variables_name_the_environment_they_are_used_with(tmp_path: Path) -> None:
@@ -69,39 +67,36 @@ def test_variables_name_the_environment_they_are_used_with(tmp_path: Path) -> No
 def site(tmp_path: Path) -> Path:
     """A site-packages whose files are linked from a cache, as uv does it."""
     cache, site = tmp_path / "cache", tmp_path / "site"
-    names = ["ctranslate2.libs/libcudnn-74a4c495.so.9.1.0", "nvidia/cudnn/lib/libcudnn.so.9"]
-    names += [f"nvidia/cudnn/lib/libcudnn_{part}.so.9" for part in CUDNN_PARTS]
+    cache.mkdir()
+    names = [LOADER, f"{CUDNN}/libcudnn.so.9", *(f"{CUDNN}/libcudnn_{part}.so.9" for part in PARTS)]
     for number, name in enumerate(names):
         (site / name).parent.mkdir(parents=True, exist_ok=True)
-        cache.mkdir(exist_ok=True)
         (cache / str(number)).write_bytes(name.encode())
         os.link(cache / str(number), site / name)
     return site
 
 
-@pytest.mark.parametrize("change", [follow_folk_advice, link_every_cudnn_part, truncate_cudnn_ops])
-def test_a_change_leaves_the_shared_cache_alone(site: Path, change: object) -> None:
+@pytest.mark.parametrize("steps", [FOLK_ADVICE, LINKS_TO_EVERY_PART, (Halve(OPS),)])
+def test_spoiling_leaves_the_shared_cache_alone(site: Path, steps: tuple[Link | Halve, ...]) -> None:
     cache = site.parent / "cache"
     before = {path.name: path.read_bytes() for path in cache.iterdir()}
-    assert callable(change)
-    change(site)
+    for step in steps:
+        building.spoil(site, step)
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == before
 
 
-def test_truncating_halves_the_environments_own_file(site: Path) -> None:
-    library = site / "nvidia/cudnn/lib/libcudnn_ops.so.9"
-    size = library.stat().st_size
-    truncate_cudnn_ops(site)
-    assert library.stat().st_size == size // 2
-    assert library.stat().st_nlink == 1
+def test_halving_cuts_the_environments_own_file(site: Path) -> None:
+    size = (site / OPS).stat().st_size
+    building.spoil(site, Halve(OPS))
+    assert (site / OPS).stat().st_size == size // 2
+    assert (site / OPS).stat().st_nlink == 1
 
 
 def test_links_lead_to_the_parts(site: Path) -> None:
-    link_every_cudnn_part(site)
-    for part in CUDNN_PARTS:
-        link = site / f"ctranslate2.libs/libcudnn_{part}.so.9"
-        assert link.is_symlink()
-        assert link.samefile(site / f"nvidia/cudnn/lib/libcudnn_{part}.so.9")
+    for step in LINKS_TO_EVERY_PART:
+        building.spoil(site, step)
+        assert (site / step.path).is_symlink()
+        assert (site / step.path).samefile(site / CUDNN / Path(step.path).name)
 
 
 def test_a_failed_build_is_told_in_one_line_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
