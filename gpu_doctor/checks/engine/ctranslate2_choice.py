@@ -9,7 +9,7 @@ from gpu_doctor.checks.engine.stack import install, release
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.remedy import Remedy
-from gpu_doctor.model.unknown import CannotKnow
+from gpu_doctor.model.unknown import CannotKnow, Unknown
 
 
 def upgrade(inventory: Inventory, facts: Facts) -> Remedy | None:
@@ -21,11 +21,17 @@ def upgrade(inventory: Inventory, facts: Facts) -> Remedy | None:
             return None
     except CannotKnow:
         return None
-    if any(not _allows(inventory, item, first) for item in inventory.distributions if item.active):
+    others = (item for item in inventory.distributions if item.active)
+    if not _has_wheel(inventory, facts, first) or not all(_allows(inventory, item, first) for item in others):
         return None
     step = install(inventory, f"ctranslate2>={first},<{first.major + 1}")
     summary = f"Upgrade ctranslate2 to {first} or newer, which bundles no cuDNN."
     return Remedy(summary, "ask", (step,))
+
+
+def _has_wheel(inventory: Inventory, facts: Facts, version: Version) -> bool:
+    row, python = facts.ctranslate2(version), inventory.interpreter.version
+    return row is None or isinstance(python, Unknown) or row.pythons[0].release[:2] <= python.release[:2]
 
 
 def _allows(inventory: Inventory, item: Distribution, version: Version) -> bool:

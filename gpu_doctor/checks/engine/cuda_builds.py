@@ -35,13 +35,13 @@ class CudaBuild:
 def cuda_builds(inventory: Inventory, facts: Facts) -> Iterator[CudaBuild | Unknown]:
     """Yield the CUDA build of every framework that has one; Unknown where its release is not in the facts."""
     for item in inventory.distributions:
-        if not item.active or isinstance(item.version, Unknown):
+        if not item.active:
             continue
         if item.built_for is not None:
             if item.built_for.cuda is not None:
                 yield CudaBuild(item, item.built_for.cuda, item.built_for.where)
         elif item.name in ("ctranslate2", "onnxruntime-gpu"):
-            yield _from_facts(item, item.version, facts)
+            yield _from_facts(item, facts)
         elif match := re.match(r"cupy-cuda(\d{2})x?$", item.name):
             yield CudaBuild(item, Version(match[1]), item.metadata)
 
@@ -53,8 +53,10 @@ def wheels_for(inventory: Inventory, facts: Facts, package: str, names: Iterable
     return tuple(dict.fromkeys(wheel for name in names if (wheel := facts.provider_of(name, major))))
 
 
-def _from_facts(item: Distribution, version: Version, facts: Facts) -> CudaBuild | Unknown:
-    row = facts.ctranslate2(version) if item.name == "ctranslate2" else facts.onnxruntime(version)
+def _from_facts(item: Distribution, facts: Facts) -> CudaBuild | Unknown:
+    if isinstance(item.version, Unknown):
+        return Unknown(f"{item.name}: {item.version.reason}")
+    row = facts.ctranslate2(item.version) if item.name == "ctranslate2" else facts.onnxruntime(item.version)
     if row is None:
-        return Unknown(f"{item.name} {version} is newer than the facts of {facts.date}")
+        return Unknown(f"{item.name} {item.version} is not in the facts of {facts.date}")
     return CudaBuild(item, Version(str(row.cuda_major)), f"facts of {facts.date}: {row.source}")
