@@ -12,7 +12,7 @@ from typing import Literal
 
 Capability = tuple[int, int]
 
-_NAME = re.compile(r"^(?:sm|compute)_(\d+)(\d)([af]?)$")
+_NAME = re.compile(r"(?:sm|compute)_([0-9]+)([0-9])([af]?)")
 
 # Integrated GPUs whose major they share with a discrete family that they are not compatible with.
 _NOT_BELOW = {(5, 3), (6, 2), (7, 2), (8, 7), (10, 1)}
@@ -23,7 +23,7 @@ _FIRST_FAMILY = (10, 0)
 
 def parse(architecture: str) -> tuple[Capability, str]:
     """Split `sm_90a` into its capability (9, 0) and suffix `a`; raise ValueError on other text."""
-    match = _NAME.match(architecture)
+    match = _NAME.fullmatch(architecture)
     if match is None:
         raise ValueError(f"not a GPU architecture: {architecture!r}")
     return (int(match[1]), int(match[2])), match[3]

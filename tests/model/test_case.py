@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpu_doctor.model.case import Case, Report
+from gpu_doctor.model.finding import CheckRun, Finding, Rule, Severity, Status
+from tests.kit import inventory
+
+RULES = (
+    Rule("code", "x", "error", "gpu-code"),
+    Rule("files", "x", "error", "packages"),
+    Rule("host", "x", "error", "host"),
+)
+
+
+def finding(rule: str, severity: Severity = "error", subject: str = "it", cause: str | None = None) -> Finding:
+    return Finding(rule, severity, subject, "ill", (), consequence_of=cause)
+
+
+def case(*runs: Any) -> Case:
+    """A case of findings, each the result of its rule, and of statuses."""
+    made = [
+        CheckRun(item.rule, "failed", "", (item,)) if isinstance(item, Finding) else CheckRun("code", item)
+        for item in runs
+    ]
+    return Case(inventory(), tuple(made), RULES)
+
+
+@pytest.mark.parametrize(
+    ("runs", "verdict"),
+    [
+        (("passed",), "healthy"),
+        (("passed", "skipped"), "healthy"),
+        ((finding("host"), "passed"), "sick"),
+        ((finding("host"), "crashed"), "sick"),
+        ((finding("host", "warning"),), "healthy"),
+        ((finding("host", "note"),), "healthy"),
+        ((), "undetermined"),
+        (("skipped",), "undetermined"),
+        (("crashed",), "undetermined"),
+        (("passed", "crashed"), "undetermined"),
+        ((finding("host", "warning"), "crashed"), "undetermined"),
+    ],
+)
+def test_a_verdict_is_health_only_where_something_was_judged(runs: tuple[Finding | Status, ...], verdict: str) -> None:
+    assert case(*runs).verdict == verdict
+
+
+def test_the_worst_comes_first_then_the_earliest_stage_then_the_name() -> None:
+    warning, code, files, host = (
+        finding("host", "warning"), finding("code"), finding("files"), finding("host"),
+    )  # fmt: skip
+    second = finding("files", subject="another")
+    assert case(warning, code, files, second, host).findings == (host, second, files, code, warning)
+
+
+def test_consequences_come_last_and_under_their_cause() -> None:
+    cause = finding("files")
+    effect = finding("host", "note", cause=cause.fingerprint)
+    note = finding("host", "note", subject="by itself")
+    whole = case(effect, note, cause)
+    assert whole.findings == (cause, note, effect)
+    assert whole.consequences(cause) == (effect,)
+    assert whole.consequences(note) == ()
+
+
+def test_a_finding_of_a_rule_that_nobody_knows_comes_after_the_others() -> None:
+    unknown, code = finding("a-rule-of-yesterday"), finding("code")
+    assert case(unknown, code).findings == (code, unknown)
+
+
+@pytest.mark.parametrize(
+    ("worst", "fails_on"),
+    [("error", {"error", "warning", "note"}), ("warning", {"warning", "note"}), ("note", {"note"}), (None, set())],
+)
+def test_a_report_fails_at_or_above_the_threshold(worst: Severity | None, fails_on: set[str]) -> None:
+    runs = (finding("host", worst),) if worst else ("passed",)
+    report = Report((case("passed"), case(*runs)), "1.0", "2026-11-20")
+    levels: tuple[Any, ...] = ("error", "warning", "note", "never")
+    assert {level for level in levels if report.fails(level)} == fails_on
