@@ -12,18 +12,17 @@ the folder. Setting the variable inside the running program is too late.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
+from gpu_doctor.checks.engine.links import links_beside
 from gpu_doctor.checks.engine.reach import Gap, gaps_by_package
 from gpu_doctor.checks.engine.requirements import as_asked
 from gpu_doctor.checks.engine.stack import install, weight
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule, Severity
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Library
-from gpu_doctor.model.remedy import MakeLink, Remedy
+from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import Unknown
 
 RULE = Rule(
@@ -70,15 +69,11 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
 def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy | None:
     here = [lib for lib in inventory.libraries if lib.name in (name, name.replace("cublas", "cublasLt"))]
     if any(lib.name == name for lib in here):
-        return Remedy("Place links to cuBLAS beside the library that asks for it.", "safe", _links(gap, here))
+        return Remedy(
+            "Place links to cuBLAS beside the library that asks for it.", "safe", links_beside(gap.consumer, here)
+        )
     wheels = wheels_for(inventory, facts, gap.package, [name])
     if not wheels:
         return None
     step = install(inventory, *as_asked(inventory, wheels))
     return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (step,))
-
-
-def _links(gap: Gap, libraries: list[Library]) -> tuple[MakeLink, ...]:
-    folder = posixpath.dirname(gap.consumer)
-    paths = {lib.name: lib.path for lib in reversed(libraries)}
-    return tuple(MakeLink(f"{folder}/{name}", posixpath.relpath(path, folder)) for name, path in sorted(paths.items()))

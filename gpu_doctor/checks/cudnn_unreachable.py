@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.ctranslate2_choice import upgrade
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
+from gpu_doctor.checks.engine.links import links_beside
 from gpu_doctor.checks.engine.reach import Gap, gaps_by_package
 from gpu_doctor.checks.engine.requirements import as_asked
 from gpu_doctor.checks.engine.stack import install, weight
@@ -83,8 +84,7 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
     links = _links(inventory, gap)
     if links:
         return Remedy("Place links to every cuDNN part beside the loader.", "safe", links)
-    names = [name for resolution in gap.missing for name in resolution.names]
-    wheels = wheels_for(inventory, facts, gap.package, names)
+    wheels = wheels_for(inventory, facts, gap.package, [n for resolution in gap.missing for n in resolution.names])
     if not wheels or inventory.distribution(wheels[0]) is not None:
         return None
     step = install(inventory, *as_asked(inventory, wheels[:1]))
@@ -92,9 +92,8 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
 
 
 def _links(inventory: Inventory, gap: Gap) -> tuple[MakeLink, ...]:
-    by_name = {lib.name: lib.path for lib in inventory.libraries if lib.package and "cudnn" in lib.package}
-    folder = posixpath.dirname(gap.consumer)
-    names = [next((n for n in resolution.names if n in by_name), "") for resolution in gap.missing]
-    if "" in names:
+    parts = {lib.name: lib for lib in inventory.libraries if lib.package and lib.name.startswith("libcudnn_")}
+    if not all(any(name in parts for name in resolution.names) for resolution in gap.missing):
         return ()
-    return tuple(MakeLink(f"{folder}/{name}", posixpath.relpath(by_name[name], folder)) for name in names)
+    # The parts open further parts beside themselves, so those that the loader does not ask for need links as well.
+    return links_beside(gap.consumer, parts.values())

@@ -17,8 +17,10 @@ CT2 = dist("ctranslate2", "4.6.1")
 CUDNN = dist("nvidia-cudnn-cu12", "9.10.2.21")
 LOADER = "ctranslate2.libs/libcudnn-74a4c495.so.9.1.0"
 PARTS = ("graph", "ops", "cnn", "adv")
+# The graph part opens these beside itself; the loader never asks for them.
+FURTHER_PARTS = ("heuristic", "engines_precompiled", "engines_runtime_compiled")
 BUNDLED = lib(LOADER, "ctranslate2")
-LIBRARIES = (BUNDLED, *(lib(f"nvidia/cudnn/lib/libcudnn_{part}.so.9", CUDNN.name) for part in PARTS))
+LIBRARIES = (BUNDLED, *(lib(f"nvidia/cudnn/lib/libcudnn_{part}.so.9", CUDNN.name) for part in PARTS + FURTHER_PARTS))
 
 
 def part(name: str, found: str | None = None, after: tuple[str, ...] = (), **changes: Any) -> Resolution:
@@ -52,10 +54,9 @@ def test_where_a_pin_forbids_the_upgrade_every_part_is_linked() -> None:
     finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, whisperx)))
     assert finding.remedy is not None
     assert finding.remedy.safety == "safe"
-    assert commands(finding)[0] == (
-        f"ln -sfn ../nvidia/cudnn/lib/libcudnn_graph.so.9 {SITE}/ctranslate2.libs/libcudnn_graph.so.9"
-    )
-    assert len(commands(finding)) == len(PARTS)
+    graph = f"ln -sfn ../nvidia/cudnn/lib/libcudnn_graph.so.9 {SITE}/ctranslate2.libs/libcudnn_graph.so.9"
+    assert graph in commands(finding)
+    assert len(commands(finding)) == len(PARTS + FURTHER_PARTS)
 
 
 def test_where_the_parts_are_not_installed_either_their_wheel_is_named() -> None:
