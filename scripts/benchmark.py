@@ -49,8 +49,12 @@ class Row:
     holds: bool | None
 
 
+# A switched-off bytecode cache would make every start compile, ours and the other's.
+NOT_INHERITED = {"VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(command: list[str]) -> Run:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     begin = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
