@@ -10,8 +10,8 @@ from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.library import Library
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.readers.elf import read_elf
-from gpu_doctor.readers.libraries import read_files
+from gpu_doctor.readers.binaries.elf import read_elf
+from gpu_doctor.readers.binaries.libraries import read_files
 
 
 def archs_of_files(files: Sequence[str]) -> tuple[Library, ...]:
@@ -27,7 +27,7 @@ def archs_of_target(target: Target, environ: Mapping[str, str]) -> tuple[tuple[L
     from gpu_doctor.collect.hardware import ask_for_hardware
     from gpu_doctor.collect.packages import read_packages, read_shared_libraries
     from gpu_doctor.facts.tables import Facts
-    from gpu_doctor.readers.host import read_host
+    from gpu_doctor.readers.machine.host import read_host
 
     hardware = ask_for_hardware(target, read_host(environ), environ, Facts.load())
     libraries = read_shared_libraries(read_packages(target, environ), read_elf)

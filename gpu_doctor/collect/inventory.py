@@ -13,12 +13,12 @@ from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
 from gpu_doctor.model.library import Resolution
 from gpu_doctor.model.target import Target
-from gpu_doctor.readers.damage import find_damages
-from gpu_doctor.readers.elf import read_elf
-from gpu_doctor.readers.host import read_host
-from gpu_doctor.readers.overlaps import find_overlaps
-from gpu_doctor.readers.resolutions import resolve_environment
-from gpu_doctor.readers.symbols import symbol_needs
+from gpu_doctor.readers.binaries.elf import read_elf
+from gpu_doctor.readers.binaries.symbols import symbol_needs
+from gpu_doctor.readers.loader.resolutions import resolve_environment
+from gpu_doctor.readers.machine.host import read_host
+from gpu_doctor.readers.packages.damage import find_damages
+from gpu_doctor.readers.packages.overlaps import find_overlaps
 
 Progress = Callable[[str], None]
 

@@ -8,8 +8,8 @@ from gpu_doctor.collect.packages import read_packages
 from gpu_doctor.facts.imports import read_catalogue
 from gpu_doctor.model.library import Resolution
 from gpu_doctor.model.target import Target
-from gpu_doctor.readers.elf import read_elf
-from gpu_doctor.readers.resolutions import where
+from gpu_doctor.readers.binaries.elf import read_elf
+from gpu_doctor.readers.loader.resolutions import where
 
 
 def locate(library: str, after: Sequence[str], target: Target, environ: Mapping[str, str]) -> tuple[Resolution, ...]:

@@ -11,10 +11,10 @@ from gpu_doctor.model.inventory import Distribution, Interpreter, Observation
 from gpu_doctor.model.library import Elf, Library
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.readers.interpreter import read_interpreter
-from gpu_doctor.readers.libraries import find_libraries, find_unrecorded, read_libraries
-from gpu_doctor.readers.record import Records, read_records
-from gpu_doctor.readers.wheels import read_distributions
+from gpu_doctor.readers.binaries.libraries import find_libraries, find_unrecorded, read_libraries
+from gpu_doctor.readers.interpreter.interpreter import read_interpreter
+from gpu_doctor.readers.packages.record import Records, read_records
+from gpu_doctor.readers.packages.wheels import read_distributions
 
 ReadElf = Callable[[str], Elf | Unknown]
 

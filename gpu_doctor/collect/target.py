@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gpu_doctor.model.target import Target
-from gpu_doctor.readers import choose
+from gpu_doctor.readers.interpreter import choose
 
 
 def choose_target(

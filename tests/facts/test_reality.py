@@ -14,8 +14,8 @@ from packaging.version import Version
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.facts.torch import TorchBuild
 from gpu_doctor.model import architecture
-from gpu_doctor.readers.device_code import read_gpu_code
-from gpu_doctor.readers.elf import read_elf
+from gpu_doctor.readers.binaries.device_code import read_gpu_code
+from gpu_doctor.readers.binaries.elf import read_elf
 from tests.labs.build import site_packages
 
 pytestmark = pytest.mark.lab

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_doctor.readers.device_code import read_gpu_code
+from gpu_doctor.readers.binaries.device_code import read_gpu_code
 
 pytestmark = pytest.mark.lab
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from gpu_doctor.facts.imports import read_catalogue
-from gpu_doctor.readers.elf import read_elf
-from gpu_doctor.readers.import_model import Site, answer
-from gpu_doctor.readers.ld_system import read_system
-from gpu_doctor.readers.linker import Event, Linker, Process
+from gpu_doctor.readers.binaries.elf import read_elf
+from gpu_doctor.readers.loader.import_model import Site, answer
+from gpu_doctor.readers.loader.linker import Event, Linker, Process
+from gpu_doctor.readers.loader.system import read_system
 from tests.labs.build import site_packages
 from tests.labs.ld_oracle import Observed, observe
 from tests.labs.recipes import RECIPES

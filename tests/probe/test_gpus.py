@@ -16,7 +16,7 @@ from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe import gpus as gpus_module
 from gpu_doctor.probe.ask import Answer, ask
 from gpu_doctor.probe.gpus import GpuQuestion, Hardware, start_gpu_question
-from gpu_doctor.readers.host import read_host
+from gpu_doctor.readers.machine.host import read_host
 from tests import kit
 from tests.probe.processes import left_behind
 from tests.simulated.driver import RTX_4090, RTX_5090, T4, SimulatedGpu, simulated_driver

@@ -6,9 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from gpu_doctor.readers.elf import read_elf
-from gpu_doctor.readers.ld_system import read_system
-from gpu_doctor.readers.linker import Event, Linker, Loaded, Process
+from gpu_doctor.readers.binaries.elf import read_elf
+from gpu_doctor.readers.loader.linker import Event, Linker, Loaded, Process
+from gpu_doctor.readers.loader.system import read_system
 
 LIBRARY = """
 #include <dlfcn.h>

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gpu_doctor.model.inventory import Distribution, PathEntry
-from gpu_doctor.readers.wheels import read_distributions
+from gpu_doctor.readers.packages.wheels import read_distributions
 from tests.kit import interpreter
 
 AN_HOUR_AGO = 3600

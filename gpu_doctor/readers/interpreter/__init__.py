@@ -1,0 +1,1 @@
+"""Which Python, which folders it searches, and who manages it."""

@@ -1,0 +1,1 @@
+"""The machine around the environment: driver files, devices, containers, limits."""
