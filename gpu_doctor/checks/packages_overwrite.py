@@ -81,6 +81,7 @@ def _remedy(inventory: Inventory, overlap: Overlap) -> Remedy | None:
 
 
 def _wanted(inventory: Inventory, overlap: Overlap) -> Distribution | None:
-    asked = {name for item in inventory.distributions if item.active for name, _ in requirements(item, inventory)}
+    active = (item for item in inventory.distributions if item.active)
+    asked = {name for item in active for name, _ in requirements(item, inventory, overlap.owners.__contains__)}
     keep = next((owner for owner in overlap.owners if owner in asked), overlap.owners[0])
     return inventory.distribution(keep)

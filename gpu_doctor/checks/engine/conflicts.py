@@ -61,9 +61,9 @@ class Conflict:
 
 def conflicts(package: Distribution, inventory: Inventory) -> Iterator[Conflict | Unknown]:
     """Yield each requirement of a package on another one of the GPU stack that is not met, or may not be."""
-    for name, need in requirements(package, inventory):
+    for name, need in requirements(package, inventory, is_gpu_package):
         found = inventory.distribution(name)
-        if not is_gpu_package(name) or (found is None and _served_otherwise(name, inventory)):
+        if found is None and _served_otherwise(name, inventory):
             continue
         version = found.version if found else None
         if isinstance(version, Unknown):

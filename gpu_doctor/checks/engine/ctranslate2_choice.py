@@ -35,5 +35,5 @@ def _has_wheel(inventory: Inventory, facts: Facts, version: Version) -> bool:
 
 
 def _allows(inventory: Inventory, item: Distribution, version: Version) -> bool:
-    wanted = (need for name, need in requirements(item, inventory) if name == "ctranslate2")
+    wanted = (need for _name, need in requirements(item, inventory, lambda name: name == "ctranslate2"))
     return all(allows(need, version) for need in wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -13,13 +13,22 @@ from packaging.version import Version
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.unknown import Unknown
 
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _PYTHON = re.compile(r"\bpython_(full_)?version\b")
 
 
-def requirements(item: Distribution, inventory: Inventory) -> Iterator[tuple[str, Requirement]]:
-    """Yield (canonical name, requirement) for those that apply without any extra; unreadable ones are left out."""
+def requirements(
+    item: Distribution, inventory: Inventory, on: Callable[[str], bool]
+) -> Iterator[tuple[str, Requirement]]:
+    """Yield (canonical name, requirement) for those that apply without any extra; unreadable ones are left out.
+
+    `on` tells by canonical name which ones are wanted: parsing all of a large environment takes longer than a rule may.
+    """
     environment = _environment(inventory)
     for text in item.requires:
+        begins = _NAME.match(text)
+        if begins is None or not on(canonicalize_name(begins[1])):
+            continue
         try:
             requirement = Requirement(text)
             applies = _applies(requirement.marker, environment)
@@ -32,10 +41,12 @@ def requirements(item: Distribution, inventory: Inventory) -> Iterator[tuple[str
 
 def as_asked(inventory: Inventory, names: Iterable[str]) -> tuple[str, ...]:
     """Return these names with the versions that installed packages ask of them, ready for an install command."""
-    wanted = [pair for item in inventory.distributions if item.active for pair in requirements(item, inventory)]
+    asked = tuple(names)
+    active = (item for item in inventory.distributions if item.active)
+    wanted = [pair for item in active for pair in requirements(item, inventory, asked.__contains__)]
     return tuple(
-        next((f"{name}{need.specifier}" for asked, need in wanted if asked == name and need.specifier), name)
-        for name in names
+        next((f"{name}{need.specifier}" for other, need in wanted if other == name and need.specifier), name)
+        for name in asked
     )
 
 

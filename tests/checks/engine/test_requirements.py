@@ -13,7 +13,7 @@ from tests.kit import dist, host, interpreter, inventory
 
 def names(*requires: str, **changes: Any) -> list[str]:
     package = dist("torch", "2.8.0", requires=requires)
-    return [name for name, _ in requirements(package, inventory(package, **changes))]
+    return [name for name, _ in requirements(package, inventory(package, **changes), lambda _name: True)]
 
 
 def test_names_are_canonical() -> None:
@@ -103,3 +103,11 @@ def test_what_is_installed_is_what_is_asked_for() -> None:
     shadowed = dist("torch", "2.6.0", requires=("nvidia-cublas-cu12==12.4.5.8",), active=False)
     asked = as_asked(inventory(shadowed, anyone, torch), ["nvidia-cublas-cu12", "nvidia-nccl-cu12"])
     assert asked == ("nvidia-cublas-cu12==12.8.4.1", "nvidia-nccl-cu12")
+
+
+def test_only_the_wanted_names_are_parsed() -> None:
+    package = dist(
+        "torch", "2.8.0", requires=("Nvidia.CuDNN_cu12==9.10.2.21", "sympy>=1.13", "not a requirement at all")
+    )
+    asked = requirements(package, inventory(package), lambda name: name == "nvidia-cudnn-cu12")
+    assert [(name, str(need.specifier)) for name, need in asked] == [("nvidia-cudnn-cu12", "==9.10.2.21")]
