@@ -213,3 +213,17 @@ def test_the_remedy_fits_the_driver_too() -> None:
     assert commands(only(judge("kernel-image-missing", old)))[0].endswith("torch==2.8.0")
     arm = torch("2.6.0", gpu("NVIDIA GH200", (9, 0)), host=host(machine="aarch64"))
     assert judge("kernel-image-missing", arm).status == "passed"
+
+
+def test_a_library_for_other_makers_gpus_is_no_loss() -> None:
+    """bitsandbytes brings one for AMD beside those for NVIDIA."""
+    amd = "its GPU code is for AMD GPUs and is not read"
+    both = inventory(
+        dist("bitsandbytes", "0.50.2"),
+        libraries=(
+            lib("bitsandbytes/libbitsandbytes_cuda128.so", "bitsandbytes", sass="80 86 89"),
+            lib("bitsandbytes/libbitsandbytes_rocm64.so", "bitsandbytes", unknown=amd),
+        ),
+    )
+    run = judge("kernel-image-missing", both)
+    assert (run.status, run.note) == ("passed", "")

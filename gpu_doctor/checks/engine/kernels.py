@@ -61,7 +61,9 @@ def coverages(inventory: Inventory) -> Iterator[Coverage]:
     NVIDIA's own libraries are left out: which of their kernels a GPU needs is theirs to choose, and a torch that has
     the architecture brings libraries that have it.
     """
-    carriers = [lib for lib in inventory.libraries if lib.package and lib.gpu_code.status != "none"]
+    # bitsandbytes brings a library for AMD GPUs beside those for NVIDIA's; that it could not be read is no loss here.
+    nvidia = [lib for lib in inventory.libraries if "AMD GPU" not in lib.gpu_code.note]
+    carriers = [lib for lib in nvidia if lib.package and lib.gpu_code.status != "none"]
     for package in dict.fromkeys(lib.package or "" for lib in carriers):
         mine = sorted((lib for lib in carriers if lib.package == package), key=lambda lib: -lib.size)
         read = tuple(lib for lib in mine if lib.gpu_code.status == "read")
