@@ -53,6 +53,7 @@ def gaps_by_package(inventory: Inventory, *stems: str) -> tuple[Gap, ...]:
 def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:
     """Yield, per consumer, the required names starting with one of `stems` that a fresh process does not find."""
     asked = [r for r in inventory.resolutions if not r.optional and r.package and r.names[0].startswith(stems)]
+    asked = [r for r in asked if r.found is not None or not _opened_by_path(r, inventory)]
     if not asked:
         raise DoesNotApply(f"no installed package asks for {stems[0]}")
     for consumer in dict.fromkeys(r.consumer for r in asked):
@@ -64,6 +65,14 @@ def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:
         supplied = tuple(r for r in mine if r.found is not None and r.names in names)
         if missing:
             yield Gap(consumer, mine[0].package or "", _distinct(missing), supplied)
+
+
+def _opened_by_path(resolution: Resolution, inventory: Inventory) -> bool:
+    """Tell whether the consumer's Python part opens the library by its path first, as CuPy 14 does."""
+    if not (resolution.package or "").startswith("cupy-cuda") or inventory.distribution("cuda-pathfinder") is None:
+        return False
+    wheels = (lib.name for lib in inventory.libraries if (lib.package or "").startswith("nvidia-"))
+    return resolution.names[0] in wheels
 
 
 def _distinct(resolutions: tuple[Resolution, ...]) -> tuple[Resolution, ...]:

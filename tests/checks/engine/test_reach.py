@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from gpu_doctor.checks.engine.reach import Gap, gaps, gaps_by_package
-from gpu_doctor.model.library import Resolution, Tried
+from gpu_doctor.model.inventory import Distribution
+from gpu_doctor.model.library import Library, Resolution, Tried
 from gpu_doctor.model.unknown import DoesNotApply
-from tests.kit import SITE, inventory, resolution
+from tests.kit import SITE, dist, inventory, lib, resolution
 
 
 def found(*resolutions: Resolution, stem: str = "lib") -> list[Gap]:
@@ -103,3 +104,19 @@ def test_further_names_are_listed_by_the_name_that_pip_brings() -> None:
         ("opens libcudnn_ops.so.9", "not in the loader's folders"),
         ("likewise", "libcudnn_cnn.so.9"),
     ]
+
+
+def test_cupy_opens_the_environments_libraries_by_their_path() -> None:
+    """Seen with cupy-cuda12x 14.2.0: cupy_backends.cuda.libs asks cuda-pathfinder before it imports the module."""
+    asked = resolution("cupy_backends/cuda/libs/cublas.cpython-311.so", "cupy-cuda12x", "libcublas.so.12", found=None)
+    cublas = lib("nvidia/cublas/lib/libcublas.so.12", "nvidia-cublas-cu12")
+
+    def gap(*packages: Distribution, libraries: tuple[Library, ...] = (cublas,)) -> bool:
+        try:
+            return bool(list(gaps(inventory(*packages, libraries=libraries, resolutions=(asked,)), "libcublas")))
+        except DoesNotApply:
+            return False
+
+    assert not gap(dist("cuda-pathfinder", "1.9.0"))
+    assert gap(dist("cuda-pathfinder", "1.9.0"), libraries=())
+    assert gap()
