@@ -87,7 +87,7 @@ def _driver(driver: Driver | Unknown | None) -> dict[str, Any] | None:
         return _unknown(driver)
     newest = driver.driver_cuda
     return {
-        "version": str(driver.version),
+        "version": driver.label,
         "driver_cuda": _unknown(newest) if isinstance(newest, Unknown) else str(newest),
         "where": driver.where,
         "assumed": driver.assumed,
