@@ -98,3 +98,10 @@ def test_the_document_is_ascii_whatever_was_found() -> None:
     text = as_json.render(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]))
     assert text.isascii()
     assert json.loads(text)["cases"][0]["runs"][0]["findings"][0]["subject"] == "\x9b\u202e\ud800"
+
+
+def test_the_driver_is_written_as_nvidia_does() -> None:
+    report = patients.healthy()
+    shape = as_json.shape(report)
+    assert shape["cases"][0]["target"]["driver"]["version"] == report.cases[0].inventory.driver.label  # type: ignore[union-attr]
+    assert shape["cases"][0]["target"]["driver"]["version"] == "580.95.05"
