@@ -71,6 +71,18 @@ def test_a_symbol_that_the_served_library_lacks_is_the_proof() -> None:
     assert evidence(finding)["undefined symbol"].startswith("__nvJitLinkCreate_12_8")
 
 
+def test_a_whole_other_cudnn_is_inferred() -> None:
+    """Loader and parts of one folder fit each other; that they fit the program is not known."""
+    whole = environment(
+        OLD,
+        served("torch/lib/libtorch_cuda.so", "libcudnn.so.9", OLD),
+        served(f"{OLD}/libcudnn.so.9", "libcudnn_ops.so.9", OLD),
+    )
+    finding = only(judge("library-path-shadows", whole))
+    assert finding.severity == "warning"
+    assert "serves 2 libraries instead" in finding.message
+
+
 def test_each_folder_is_its_own_finding() -> None:
     sick = environment(
         f"{OLD}:/usr/local/cuda/lib64",

@@ -59,7 +59,7 @@ def test_the_worst_comes_first_then_the_earliest_stage_then_the_name() -> None:
 def test_consequences_come_last_and_under_their_cause() -> None:
     cause = finding("files")
     effect = finding("host", "note", cause=cause.fingerprint)
-    note = finding("host", "note", subject="by itself")
+    note = finding("code", "note", subject="by itself")
     whole = case(effect, note, cause)
     assert whole.findings == (cause, note, effect)
     assert whole.consequences(cause) == (effect,)
