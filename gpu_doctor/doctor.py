@@ -107,7 +107,9 @@ def locate(library: str, after: Sequence[str], target: Target, environ: Mapping[
 
 
 def assume(inventory: Inventory, gpus: Sequence[str], driver: str | None) -> Inventory:
-    """Return the same inventory, to be judged for other hardware."""
+    """Return the same inventory, to be judged for the hardware that is named; unchanged where none is."""
+    if not gpus and not driver:
+        return inventory
     target = replace(
         inventory.target, gpus=tuple(gpus) or inventory.target.gpus, driver=driver or inventory.target.driver
     )

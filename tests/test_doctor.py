@@ -100,3 +100,7 @@ def test_only_what_ran_counts_for_the_verdict() -> None:
     sick = doctor.assume(TORCH_26, ["RTX 5090"], None)
     assert doctor.judge([sick], ignore=["kernel-image-missing"]).cases[0].verdict == "healthy"
     assert doctor.judge([sick], select=["driver-missing"]).cases[0].verdict == "undetermined"
+
+
+def test_assuming_nothing_keeps_the_hardware_that_was_seen() -> None:
+    assert doctor.assume(TORCH_26, [], None) == TORCH_26

@@ -192,6 +192,8 @@ def with_elf_file(path: str, read: Callable[[ElfFile], T]) -> T | Unknown:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 return Unknown("not a regular file")
+            # Headers lie scattered over gigabytes; reading ahead of each fetched 17 times what is looked at.
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
             return read(ElfFile(fd, status.st_size))
         finally:
             os.close(fd)

@@ -105,7 +105,8 @@ def _base(prefix: str, cfg: dict[str, str], resolved: str | None) -> str | None:
     if resolved is not None:  # `home` may be a folder of links
         homes.append(os.path.dirname(resolved))
     folders = [os.path.dirname(home) if os.path.basename(home) == "bin" else home for home in homes]
-    whole = (folder for folder in folders if _lib_folder(folder, None))
+    # A `home` that is itself a virtual environment holds no standard library: Python goes on to the one beneath.
+    whole = (f for f in folders if _lib_folder(f, None) and not os.path.exists(os.path.join(f, "pyvenv.cfg")))
     return next(whole, None) or next(filter(os.path.isdir, folders), None)
 
 

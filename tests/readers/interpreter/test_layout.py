@@ -38,6 +38,14 @@ def test_a_virtual_environment_by_its_interpreter_and_by_its_folder(tmp_path: Pa
     assert by_python.notes == ()
 
 
+def test_an_environment_made_from_an_environment_has_the_installation_beneath_as_its_base(
+    tmp_path: Path, base: Path
+) -> None:
+    outer = venv(tmp_path / "outer", base)
+    inner = venv(tmp_path / "inner", base, cfg={"home": str(outer / "bin")})
+    assert of(inner).base == str(base)
+
+
 def test_an_installation_is_its_own_base_also_through_links(tmp_path: Path, base: Path) -> None:
     (tmp_path / "bin").mkdir()
     link = tmp_path / "bin" / "python3"
