@@ -6,16 +6,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from types import ModuleType
 
 import gpu_doctor.checks
+from gpu_doctor.checks.engine.plugins import plugins
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.unknown import Unknown
-
-GROUP = "gpu_doctor.checks"
 
 Check = Callable[[Inventory, Facts], Iterable[Finding | Unknown]]
 
@@ -34,7 +32,7 @@ class LoadedRule:
 def load_rules() -> tuple[LoadedRule, ...]:
     """Return every rule by id; one that does not load is returned broken, never left out."""
     own = [_load(info.name, f"{gpu_doctor.checks.__name__}.{info.name}") for info in _modules()]
-    foreign = [_load(point.name, point.value) for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)]
+    foreign = [_load(name, module) for name, module in plugins()]
     return _unique(sorted(own, key=lambda loaded: loaded.rule.id) + foreign)
 
 

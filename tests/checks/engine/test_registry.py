@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from gpu_doctor.checks.engine import registry
+from gpu_doctor.checks.engine.plugins import GROUP
 from gpu_doctor.checks.engine.registry import LoadedRule, load_rules
 from gpu_doctor.model.finding import Rule
 
@@ -16,16 +16,20 @@ OWN = [item for item in load_rules() if item.origin.startswith("gpu_doctor.check
 
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Pretend that these modules are installed and announced by their names."""
+def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Install a distribution that announces these modules by their names."""
 
     def announce(**modules: ModuleType | None) -> dict[str, LoadedRule]:
-        points = []
+        metadata = tmp_path / "somebody-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.0\n")
+        lines = [f"[{GROUP}]"]
         for name, module in modules.items():
             if module is not None:
                 monkeypatch.setitem(sys.modules, f"somebody.{name}", module)
-            points.append(EntryPoint(name, f"somebody.{name}", registry.GROUP))
-        monkeypatch.setattr(registry, "entry_points", lambda group: points if group == registry.GROUP else [])
+            lines.append(f"{name} = somebody.{name}")
+        (metadata / "entry_points.txt").write_text("\n".join(lines))
+        monkeypatch.syspath_prepend(tmp_path)
         return {item.rule.id: item for item in load_rules()}
 
     return announce
