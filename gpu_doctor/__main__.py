@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from gpu_doctor import __version__
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from gpu_doctor.cli.streams import reopen
+
+        reopen()
     if sys.argv[1:] in (["--version"], ["-V"]):
         # Before anything heavy is imported: a version is asked for by scripts, often and in loops.
-        sys.stdout.write(f"gpu-doctor {__version__}\n")
-        return
+        with suppress(OSError):  # the command line, which comes next, says what is wrong with stdout
+            sys.stdout.write(f"gpu-doctor {__version__}\n")
+            sys.stdout.flush()
+            return
     try:
         from gpu_doctor.cli.app import run
     except KeyboardInterrupt:

@@ -134,7 +134,10 @@ def explain(rule_id: str) -> LoadedRule:
 def _chosen(select: Sequence[str], ignore: Sequence[str]) -> tuple[LoadedRule, ...]:
     rules = {item.rule.id: item for item in all_rules()}
     _require({*select, *ignore}, rules)
-    return tuple(item for name, item in rules.items() if (not select or name in select) and name not in ignore)
+    left = tuple(item for name, item in rules.items() if (not select or name in select) and name not in ignore)
+    if not left:
+        raise UsageError("--select and --ignore leave no rule to run", "`gpu-doctor rules` lists them.")
+    return left
 
 
 def _require(names: set[str], rules: Mapping[str, LoadedRule]) -> None:

@@ -13,7 +13,8 @@ import typer.main
 
 from gpu_doctor import __version__
 from gpu_doctor.cli import archs, check, explain, inventory, rules, where
-from gpu_doctor.cli.out import complain, silence
+from gpu_doctor.cli.out import complain
+from gpu_doctor.cli.streams import is_refusal, silence
 from gpu_doctor.errors import DoctorError
 
 INTERRUPTED = 130
@@ -60,15 +61,15 @@ app.command("rules")(rules.rules)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors become one line on stderr, never a traceback."""
+    stdout = sys.stdout
     try:
         code = typer.main.get_command(app).main(args=list(arguments), prog_name="gpu-doctor", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away (`| head`): that is its right, and no failure of ours.
-        silence(sys.stdout)
-        return 0
+        stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except SystemExit as left:
+        # Click ends the process itself after a completion, and where the reader of its help text went away.
+        code = 0 if sys.stdout is not stdout else left.code
     except Exception as error:
         return _failed(error)
     if code == INTERRUPTED:
@@ -77,6 +78,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(error: Exception) -> int:
+    if is_refusal(error):
+        silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return 0  # the reader went away (`| head`): that is its right, and no failure of ours
+        error = DoctorError(f"cannot write to stdout: {getattr(error, 'strerror', '')}")
     if isinstance(error, DoctorError):
         complain(error.message, error.hint)
         return error.exit_code

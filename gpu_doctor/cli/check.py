@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,8 @@ from gpu_doctor.cli.options import (
     Python,
     Select,
     chosen,
-    names,
+    chosen_rules,
+    given,
 )
 from gpu_doctor.cli.out import deliver, look
 from gpu_doctor.cli.progress import scanning
@@ -56,10 +56,11 @@ def check(
     """
     if from_file is not None and (python or prefix):
         raise UsageError("--from judges a saved inventory, so --python and --prefix make no sense with it")
+    selected, ignored = chosen_rules(select, ignore)
     if from_file is None:
-        report = _examined(python, prefix, gpu, driver, names(select), names(ignore))
+        report = _examined(python, prefix, gpu, driver, selected, ignored)
     else:
-        report = _judged(from_file, names(gpu), driver, names(select), names(ignore))
+        report = _judged(from_file, tuple(gpu or ()), driver, selected, ignored)
     deliver(_drawn(report, format, output, static), output)
     raise typer.Exit(_exit_code(report, fail_on))
 
@@ -84,6 +85,7 @@ def _judged(
 ) -> Report:
     from gpu_doctor import doctor
 
+    given(driver=driver)
     inventory = _saved(path)
     if gpus or driver:
         inventory = doctor.assume(inventory, gpus, driver)
@@ -94,16 +96,17 @@ def _saved(path: str) -> Inventory:
     from gpu_doctor.model import plain
 
     try:
-        if path == "-":
-            text = sys.stdin.read(_LARGEST_INVENTORY + 1)
-        else:
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                text = stream.read(_LARGEST_INVENTORY + 1)
+        # Standard input as bytes, like a file: its declared encoding is that of a terminal.
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as stream:
+            data = stream.read(_LARGEST_INVENTORY + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(text) > _LARGEST_INVENTORY:
+    except ValueError as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    if len(data) > _LARGEST_INVENTORY:
         raise UsageError(f"{path} is larger than any inventory ({_LARGEST_INVENTORY >> 20} MiB)")
-    return plain.loads(text)
+    # Some editors and shells write a mark in front of UTF-8.
+    return plain.loads(data.decode("utf-8-sig", "replace"))
 
 
 def _drawn(report: Report, format: Format, output: str | None, static: bool) -> str:  # noqa: A002

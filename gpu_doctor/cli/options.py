@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpu_doctor.errors import UsageError
+
 if TYPE_CHECKING:
     from gpu_doctor.model.target import Target
 
@@ -65,9 +67,29 @@ def chosen(python: str | None, prefix: str | None, gpus: Iterable[str] | None, d
     """Return the target that these options, the variables and the folder we stand in name."""
     from gpu_doctor import doctor
 
-    return doctor.choose(python, prefix, os.environ, str(Path.cwd()), tuple(gpus or ()), driver)
+    given(python=python, prefix=prefix, driver=driver)
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError as error:
+        raise UsageError("the current folder does not exist any more", "cd to one that does") from error
+    return doctor.choose(python, prefix, os.environ, here, tuple(gpus or ()), driver)
+
+
+def given(**options: str | None) -> None:
+    """Refuse options whose value is empty: a script's unset variable must not mean "no such wish"."""
+    for name, value in options.items():
+        if value is not None and not value.strip():
+            raise UsageError(f"--{name} is empty")
 
 
 def names(values: Iterable[str] | None) -> tuple[str, ...]:
     """Split repeated and comma-separated names, in the order given."""
     return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
+def chosen_rules(select: Iterable[str] | None, ignore: Iterable[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the rules to run and to leave out; refuse a `--select` that names none."""
+    selected = names(select)
+    if select and not selected:
+        raise UsageError("--select names no rule", "`gpu-doctor rules` lists them.")
+    return selected, names(ignore)

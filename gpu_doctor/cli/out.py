@@ -7,10 +7,10 @@ import shutil
 import stat
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from gpu_doctor.cli.streams import silence
 from gpu_doctor.errors import DoctorError, UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def deliver(text: str, output: str | None = None) -> None:
     Raise UsageError for a file that cannot be written, DoctorError for a stdout that is full.
     """
     if output is not None and output != "-":
+        if not output:
+            raise UsageError("--output is empty: name a file")
         try:
-            _replace(Path(output).resolve(), text)
+            _replace(Path(os.path.realpath(output)), text)
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
         return
@@ -61,16 +63,11 @@ def complain(message: str, hint: str = "") -> None:
     lines = [f"gpu-doctor: {clean(message)}", *([f"  {clean(hint)}"] if hint else [])]
     text = "\n".join(lines) + "\n"
     # A closed or full stderr leaves nobody to tell; the exit code remains.
-    with suppress(OSError, ValueError):
+    try:
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def silence(stream: TextIO) -> None:
-    """Point a stream whose reader is gone at nothing, so that the interpreter's own last flush cannot fail."""
-    with suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        silence(sys.stderr)
 
 
 def _replace(path: Path, text: str) -> None:
