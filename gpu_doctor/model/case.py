@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,13 +36,14 @@ class Case:
         stages = {rule.id: STAGES.index(rule.stage) for rule in self.rules}
 
         everything = tuple(f for run in self.runs for f in run.findings)
+        effects = Counter(f.consequence_of for f in everything)
 
         def rank(finding: Finding) -> tuple[bool, int, int, int, str, str]:
             return (
                 finding.consequence_of is not None,
                 SEVERITIES.index(finding.severity),
                 stages.get(finding.rule, len(STAGES)),
-                -sum(other.consequence_of == finding.fingerprint for other in everything),
+                -effects[finding.fingerprint],
                 finding.rule,
                 finding.subject,
             )

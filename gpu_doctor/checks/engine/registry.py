@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
+import traceback
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from types import ModuleType
 
 import gpu_doctor.checks
-from gpu_doctor.checks.engine.plugins import plugins
+from gpu_doctor.checks.engine.contract import require_rule
+from gpu_doctor.checks.engine.plugins import GROUP, plugins
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
@@ -32,8 +36,22 @@ class LoadedRule:
 def load_rules() -> tuple[LoadedRule, ...]:
     """Return every rule by id; one that does not load is returned broken, never left out."""
     own = [_load(info.name, f"{gpu_doctor.checks.__name__}.{info.name}") for info in _modules()]
-    foreign = [_load(name, module) for name, module in plugins()]
-    return _unique(sorted(own, key=lambda loaded: loaded.rule.id) + foreign)
+    return _unique(sorted(own, key=lambda loaded: loaded.rule.id) + _foreign())
+
+
+def described(error: BaseException) -> str:
+    """Return an error's kind and words on one line, even of one whose `__str__` fails."""
+    return " ".join(traceback.format_exception_only(type(error), error)[-1].split())
+
+
+def _foreign() -> list[LoadedRule]:
+    # stdout carries the report; what a plug-in prints is talk.
+    with redirect_stdout(sys.stderr):
+        try:
+            found = plugins()
+        except Exception as error:  # some installed package's list of entry points is damaged
+            return [_broken("plug-ins", GROUP, described(error))]
+        return [_load(name, module) for name, module in found]
 
 
 def _modules() -> Iterable[pkgutil.ModuleInfo]:
@@ -43,15 +61,17 @@ def _modules() -> Iterable[pkgutil.ModuleInfo]:
 def _load(name: str, module_name: str) -> LoadedRule:
     try:
         return _from_module(importlib.import_module(module_name), module_name)
-    except Exception as error:  # a plug-in may fail in any way, and each way must be seen
-        return _broken(name.replace("_", "-"), module_name, f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in may fail in any way, sys.exit() included, and each way must be seen
+        return _broken(name.replace("_", "-"), module_name, described(error))
 
 
 def _from_module(module: ModuleType, origin: str) -> LoadedRule:
-    rule, check = getattr(module, "RULE", None), getattr(module, "check", None)
-    if not isinstance(rule, Rule) or not callable(check):
+    rule, check = require_rule(getattr(module, "RULE", None), origin), getattr(module, "check", None)
+    if not callable(check):
         raise TypeError(f"{origin} must define RULE (a Rule) and check(inventory, facts)")
-    return LoadedRule(rule, (module.__doc__ or "").strip(), check, origin)
+    return LoadedRule(rule, str(module.__doc__ or "").strip(), check, origin)
 
 
 def _broken(rule_id: str, origin: str, why: str) -> LoadedRule:

@@ -80,14 +80,13 @@ def test_a_check_that_returns_no_iterator_is_its_crash() -> None:
     assert run_rule(item, HERE, FACTS).status == "crashed"
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_an_interruption_is_not_swallowed(stop: type[BaseException]) -> None:
+def test_an_interruption_is_not_swallowed() -> None:
     def check(_inventory: Inventory, _facts: Facts) -> Iterator[Any]:
-        raise stop
+        raise KeyboardInterrupt
         yield
 
     item = LoadedRule(Rule("my-rule", "x", "error", "packages"), "", check, "here")
-    with pytest.raises(stop):
+    with pytest.raises(KeyboardInterrupt):
         run_rule(item, HERE, FACTS)
 
 
