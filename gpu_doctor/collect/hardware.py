@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from gpu_doctor.errors import UnknownHardware
 from gpu_doctor.facts.tables import Facts
@@ -38,8 +40,13 @@ def ask_for_hardware(target: Target, host: Host, environ: Mapping[str, str], fac
         return lambda: (assumed, ())
     # Whoever names the hardware pays nothing for asking.
     from gpu_doctor.probe.gpus import start_gpu_question
+    from gpu_doctor.probe.outside import lies_in, outside
 
-    question = start_gpu_question(host, environ, lambda name: _capability(facts, name))
+    # An activated environment is first on PATH: a program or a library of its own must not be what answers.
+    prefix = target.prefix or os.path.dirname(os.path.dirname(target.python or "")) or None
+    if host.libnvidia_ml is not None and lies_in(host.libnvidia_ml.path, prefix):
+        host = replace(host, libnvidia_ml=None)
+    question = start_gpu_question(host, outside(environ, prefix), lambda name: _capability(facts, name))
     return lambda: (question.result(), question.observations)
 
 

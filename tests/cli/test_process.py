@@ -13,6 +13,7 @@ import pytest
 from gpu_doctor import __version__
 from gpu_doctor.model import plain
 from tests import kit
+from tests.readers import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +59,17 @@ def test_a_stream_without_unicode_gets_ascii(saved: str) -> None:
     assert ended.returncode in (0, 1)
     assert ended.stdout.isascii()
     assert b" - chosen by --python\n" in ended.stdout
+
+
+def test_a_locale_without_unicode_finds_files_all_the_same(tmp_path: Path) -> None:
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    torch = {"torch/größe.so": b"\x7fELF", "torch/version.py": b"cuda = '12.8'\n"}
+    patient.install(site, "torch", "2.8.0", torch)
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = start("check", "--prefix", str(tmp_path), "--select", "package-files-damaged", **locale)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    ended = start("archs", "--prefix", str(tmp_path), **locale)
+    assert (ended.returncode, b"gr\\xf6\\xdfe.so" in ended.stdout) == (0, True), ended.stdout
 
 
 def test_progress_and_colour_stay_out_of_pipes(saved: str) -> None:
