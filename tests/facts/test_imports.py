@@ -73,6 +73,11 @@ def test_ctranslate2_imports_torch_after_its_own_library(catalogue: Catalogue) -
     assert recipe.opens == (Open("ctranslate2/_ext.*.so", "interpreter"),)
 
 
+def test_ctranslate2_leaves_torch_alone_since_4_8_2(catalogue: Catalogue) -> None:
+    assert one(catalogue, "ctranslate2", "4.8.1").then == ("torch",)
+    assert one(catalogue, "ctranslate2", "4.8.2").then == ()
+
+
 def test_what_is_not_catalogued_has_no_recipe(catalogue: Catalogue) -> None:
     assert catalogue.of("numpy", Version("2.2.6")) == ()
 

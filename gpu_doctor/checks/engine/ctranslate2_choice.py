@@ -11,9 +11,15 @@ from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 
+# From here on `import ctranslate2` imports no torch, and with it no cuBLAS.
+_FIRST_WITHOUT_TORCH = Version("4.8.2")
 
-def upgrade(inventory: Inventory, facts: Facts) -> Remedy | None:
-    """Return the upgrade that removes the bundled cuDNN for good, or None where a pin forbids it."""
+
+def upgrade(inventory: Inventory, facts: Facts, *, together: bool = False) -> Remedy | None:
+    """Return the upgrade that removes the bundled cuDNN for good, or None where a pin forbids it.
+
+    With `together`, the packages that pin CTranslate2 are upgraded with it.
+    """
     first = facts.first_ctranslate2_without_cudnn()
     installed = inventory.distribution("ctranslate2")
     try:
@@ -21,11 +27,15 @@ def upgrade(inventory: Inventory, facts: Facts) -> Remedy | None:
             return None
     except CannotKnow:
         return None
-    others = (item for item in inventory.distributions if item.active)
-    if not _has_wheel(inventory, facts, first) or not all(_allows(inventory, item, first) for item in others):
+    pinning = [d.name for d in inventory.distributions if d.active and not _allows(inventory, d, first)]
+    if not _has_wheel(inventory, facts, first) or (pinning and not together):
         return None
-    step = install(inventory, f"ctranslate2>={first},<{first.major + 1}")
-    summary = f"Upgrade ctranslate2 to {first} or newer, which bundles no cuDNN."
+    last = _FIRST_WITHOUT_TORCH if inventory.distribution("torch") else first.major + 1
+    step = install(inventory, f"ctranslate2>={first},<{last}", *pinning)
+    reason = (
+        f", together with {' and '.join(pinning)}, which hold{'s' * (len(pinning) == 1)} it back" if pinning else ""
+    )
+    summary = f"Upgrade ctranslate2 to {first} or newer, which bundles no cuDNN{reason}."
     return Remedy(summary, "ask", (step,))
 
 

@@ -23,6 +23,19 @@ def test_the_first_release_without_cudnn_or_newer() -> None:
     assert line(CT2) == "uv pip install --python /opt/app/venv/bin/python 'ctranslate2>=4.6.3,<5'"
 
 
+def test_beside_torch_it_stays_with_the_releases_that_import_it_and_cublas_with_it() -> None:
+    found = line(CT2, dist("torch", "2.8.0", cuda="12.8"))
+    assert found is not None and found.endswith(" 'ctranslate2>=4.6.3,<4.8.2'")
+
+
+def test_who_pins_it_is_upgraded_together_where_that_is_asked_for() -> None:
+    here = inventory(CT2, dist("whisperx", "3.3.1", requires=("ctranslate2<4.5.0",)))
+    remedy = upgrade(here, FACTS, together=True)
+    assert remedy is not None
+    assert command(remedy.steps[0]).endswith(" 'ctranslate2>=4.6.3,<5' whisperx")
+    assert "whisperx, which holds it back" in remedy.summary
+
+
 def test_a_pin_that_allows_it_is_no_obstacle() -> None:
     assert line(CT2, dist("faster-whisper", "1.2.1", requires=("ctranslate2<5,>=4.0",)))
 
