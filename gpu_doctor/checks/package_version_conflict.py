@@ -6,7 +6,10 @@ what is installed. Where a library lacks a symbol that another needs of it, the 
 Why it matters. torch pins the CUDA libraries it was tested with. Another nvJitLink under it fails at import
 ("undefined symbol: __nvJitLinkCreate_12_8"); another cuDNN or cuBLAS fails later, or calculates more slowly.
 
-What to do. Install the versions that the package asks for.
+torchvision and torchaudio fail at import under a torch of another minor release.
+
+What to do. Install the versions that the package asks for; for torchvision and torchaudio, those that belong to the
+installed torch.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.conflicts import Conflict, conflicts
 from gpu_doctor.checks.engine.stack import gpu_stack, install
+from gpu_doctor.checks.engine.torch_choice import companions
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Distribution, Inventory
@@ -42,10 +46,10 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
         yield from (item for item in found if isinstance(item, Unknown))
         broken = [item for item in found if isinstance(item, Conflict)]
         if broken:
-            yield _finding(inventory, package, broken)
+            yield _finding(inventory, facts, package, broken)
 
 
-def _finding(inventory: Inventory, package: Distribution, broken: list[Conflict]) -> Finding:
+def _finding(inventory: Inventory, facts: Facts, package: Distribution, broken: list[Conflict]) -> Finding:
     first = broken[0]
     outcome = f"finds {first.found.label}" if first.found else "it is not installed"
     more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
@@ -53,6 +57,8 @@ def _finding(inventory: Inventory, package: Distribution, broken: list[Conflict]
     severe = bool(proof) or any(conflict.certain for conflict in broken)
     evidence = [conflict.evidence() for conflict in broken]
     evidence += [Evidence("undefined symbol", f"{s.symbol} is not in {s.provider}", s.consumer) for s in proof[:3]]
+    # Who has another torch wanted that torch; its companions are small.
+    remedy = companions(inventory, facts) if any(conflict.is_companion for conflict in broken) else None
     step = install(inventory, *(conflict.wanted for conflict in broken))
     return Finding(
         rule=RULE.id,
@@ -60,6 +66,6 @@ def _finding(inventory: Inventory, package: Distribution, broken: list[Conflict]
         subject=package.name,
         message=f"{package.label} asks for {first.wanted}, and {outcome}{more}.",
         evidence=tuple(evidence),
-        remedy=Remedy(f"Install what {package.name} asks for.", "ask", (step,)),
+        remedy=remedy or Remedy(f"Install what {package.name} asks for.", "ask", (step,)),
         seats=(package.name, *(conflict.name for conflict in broken)),
     )

@@ -150,3 +150,17 @@ def test_a_pin_broken_by_an_overwriting_package_is_a_consequence() -> None:
     primary = case.findings[0]
     assert primary.rule == "packages-overwrite"
     assert [f.rule for f in case.consequences(primary)] == ["package-version-conflict"]
+
+
+def test_torchvision_of_another_release_is_an_error_and_moves_to_the_torch_that_is_there() -> None:
+    """Run on the wheels: torchvision 0.21 under torch 2.8 raises "operator torchvision::nms does not exist"."""
+    vision = dist("torchvision", "0.21.0", cuda="12.4", requires=("torch==2.6.0",))
+    finding = only(judge("package-version-conflict", inventory(dist("torch", "2.8.0", cuda="12.8"), vision)))
+    assert (finding.severity, finding.subject) == ("error", "torchvision")
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python torchvision==0.23.0"]
+
+
+def test_torchaudio_of_another_patch_release_may_work() -> None:
+    audio = dist("torchaudio", "2.7.0", cuda="12.6", requires=("torch==2.7.0",))
+    run = judge("package-version-conflict", inventory(dist("torch", "2.7.1", cuda="12.6"), audio))
+    assert only(run).severity == "warning"

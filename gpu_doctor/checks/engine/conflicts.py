@@ -38,13 +38,20 @@ class Conflict:
 
     @property
     def certain(self) -> bool:
-        """Tell whether the package cannot work so: what it needs is absent, or of another major than its exact pin."""
+        """Tell whether the package cannot work so: what it needs is absent, or incompatible with its exact pin."""
         if self.found is None:
             return self.name not in _SPARED
         if isinstance(self.found.version, Unknown):
             return False
         pins = [Version(s.version.removesuffix(".*")) for s in self.need.specifier if s.operator == "=="]
-        return bool(pins) and pins[0].major != self.found.version.major
+        # torch's companions are linked against one minor release: another has not the symbols, nor the operators.
+        depth = 2 if self.is_companion else 1
+        return bool(pins) and pins[0].release[:depth] != self.found.version.release[:depth]
+
+    @property
+    def is_companion(self) -> bool:
+        """Tell whether a package that is released together with torch finds another torch than its own."""
+        return self.name == "torch" and self.package.name in ("torchvision", "torchaudio")
 
     def evidence(self) -> Evidence:
         """Return what is asked for and what is installed."""

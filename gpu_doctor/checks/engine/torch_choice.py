@@ -36,6 +36,21 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
     return Remedy(f"Install torch {best.release} built for CUDA {best.cuda} ({best.tag}).", "ask", (step,))
 
 
+def companions(inventory: Inventory, facts: Facts) -> Remedy | None:
+    """Return the step that brings torchvision and torchaudio to the torch that is installed, or None."""
+    torch = inventory.distribution("torch")
+    if torch is None or torch.built_for is None or torch.built_for.rocm or isinstance(torch.version, Unknown):
+        return None
+    builds = facts.torch_builds(torch.version, inventory.host.machine)
+    build = next((b for b in builds if b.cuda == torch.built_for.cuda), None)
+    if build is None:
+        return None
+    tag = None if build.default else build.tag
+    wanted = _requirements(inventory, facts, build, tag)[1:]
+    step = install(inventory, *wanted, torch_backend=tag)
+    return Remedy(f"Install what belongs to {torch.label}.", "ask", (step,)) if wanted else None
+
+
 def _requirements(inventory: Inventory, facts: Facts, build: TorchBuild, tag: str | None) -> tuple[str, ...]:
     """Return torch and its installed companions, each in the release and build that belong together."""
     local = f"+{tag}" if tag else ""
@@ -70,8 +85,10 @@ def _runs(build: TorchBuild, facts: Facts, driver: Version | None) -> bool:
 
 
 def _distance(build: TorchBuild, now: Version) -> tuple[int, int, int, str]:
+    """Return what orders the builds: the direction first; upwards what a plain install delivers, downwards nearness."""
     steps = (build.release.major - now.major) * 100 + build.release.minor - now.minor
     patches = abs(build.release.micro - now.micro)
-    order = 0 if build.release == now else (1 if build.release > now else 2)
-    # A build that a plain install delivers beats one that needs another index, within the same direction.
-    return (order, 0 if build.default else 1, abs(steps) * 100 + patches, build.tag)
+    far, rare = abs(steps) * 100 + patches, 0 if build.default else 1
+    if build.release >= now:
+        return (0 if build.release == now else 1, rare, far, build.tag)
+    return (2, far, rare, build.tag)

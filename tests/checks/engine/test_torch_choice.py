@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from gpu_doctor.checks.engine.torch_choice import replacement
-from gpu_doctor.model.remedy import InstallPackages, RunByHand
+from gpu_doctor.checks.engine.torch_choice import companions, replacement
+from gpu_doctor.model.remedy import InstallPackages, RunByHand, command
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import FACTS
 from tests.kit import dist, driver, gpu, host, interpreter, inventory
@@ -108,3 +108,33 @@ def test_poetry_is_told_itself() -> None:
     assert remedy is not None
     assert isinstance(remedy.steps[0], RunByHand)
     assert remedy.steps[0].command == "poetry add torch==2.8.0"
+
+
+def test_downwards_the_nearest_release_beats_a_far_one_that_needs_no_index() -> None:
+    """torch 2.0 is the last that a plain install delivers for CUDA 11; 2.6.0 is built for it as well."""
+    step = chosen(dist("torch", "2.8.0", cuda="12.8"), gpus=(gpu("A100", (8, 0)),), driver=driver("470.57.02", "11.4"))
+    assert (step.requirements, step.torch_backend) == (("torch==2.6.0+cu118",), "cu118")
+
+
+def test_companions_follow_the_torch_that_is_installed() -> None:
+    both = (dist("torchvision", "0.21.0", cuda="12.4"), dist("torchaudio", "2.6.0", cuda="12.4"))
+    plain = companions(inventory(dist("torch", "2.8.0", cuda="12.8"), *both), FACTS)
+    assert plain is not None
+    assert command(plain.steps[0]).endswith(" torchvision==0.23.0 torchaudio==2.8.0")
+    tagged = companions(inventory(dist("torch", "2.8.0", cuda="12.6"), both[0]), FACTS)
+    assert tagged is not None
+    assert "torchvision==0.23.0+cu126" in command(tagged.steps[0])
+
+
+@pytest.mark.parametrize(
+    "packages",
+    [
+        (dist("torchvision", "0.21.0"),),
+        (dist("torchvision", "0.21.0"), dist("torch", "99.0", cuda="12.8")),
+        (dist("torchvision", "0.21.0"), dist("torch", "2.8.0")),
+        (dist("torch", "2.8.0", cuda="12.8"),),
+    ],
+    ids=["no torch", "unheard-of release", "build unknown", "no companion"],
+)
+def test_nothing_follows_a_torch_that_is_not_known(packages: Any) -> None:
+    assert companions(inventory(*packages), FACTS) is None
