@@ -227,3 +227,44 @@ def test_a_library_for_other_makers_gpus_is_no_loss() -> None:
     )
     run = judge("kernel-image-missing", both)
     assert (run.status, run.note) == ("passed", "")
+
+
+def ctranslate2_on_an_h100(version: str, driver_version: str, driver_cuda: str) -> Inventory:
+    libraries = (lib("ctranslate2.libs/libctranslate2-a.so.4", "ctranslate2", sass="70 75 80 86", ptx="86"),)
+    card = driver(driver_version, driver_cuda)
+    return inventory(dist("ctranslate2", version), libraries=libraries, gpus=(H100,), driver=card)
+
+
+def test_ptx_of_a_newer_cuda_than_the_drivers_is_not_compiled() -> None:
+    """`cuobjdump --dump-ptx` shows PTX 8.7, which is CUDA 12.8's, in CTranslate2 4.8.5; driver 535 ends with 12.2."""
+    finding = only(judge("kernel-image-missing", ctranslate2_on_an_h100("4.8.5", "535.183.01", "12.2")))
+    assert finding.severity == "error"
+    assert (
+        "only PTX of CUDA 12.8.1, and driver 535.183.01 compiles none newer than that of CUDA 12.2" in finding.message
+    )
+    assert finding.remedy is not None
+    assert "570" in finding.remedy.summary
+
+
+@pytest.mark.parametrize(
+    ("version", "number", "cuda"), [("4.8.5", "570.86.15", "12.8"), ("4.5.0", "535.183.01", "12.2")]
+)
+def test_ptx_of_the_drivers_own_cuda_is_a_slow_start(version: str, number: str, cuda: str) -> None:
+    assert only(judge("kernel-image-missing", ctranslate2_on_an_h100(version, number, cuda))).severity == "note"
+
+
+def test_a_driver_of_an_older_major_is_another_rules_matter() -> None:
+    run = judge("kernel-image-missing", ctranslate2_on_an_h100("4.8.5", "470.57.02", "11.4"))
+    assert only(run).severity == "note"
+
+
+def test_what_torchvision_lacks_with_torch_is_no_second_alarm() -> None:
+    here = torch("2.12.0", gpu("Tesla V100", (7, 0)))
+    vision = dist("torchvision", "0.27.0", cuda="13.0")
+    code = lib("torchvision/_C.so", "torchvision", sass="75 80 86 90 100 120")
+    both = replace(here, distributions=(*here.distributions, vision), libraries=(*here.libraries, code))
+    run = judge("kernel-image-missing", both)
+    assert {(f.subject, f.severity) for f in run.findings} == {
+        ("torch on sm_70", "error"),
+        ("torchvision on sm_70", "note"),
+    }

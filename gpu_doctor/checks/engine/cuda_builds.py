@@ -42,8 +42,8 @@ def cuda_builds(inventory: Inventory, facts: Facts) -> Iterator[CudaBuild | Unkn
                 yield CudaBuild(item, item.built_for.cuda, item.built_for.where)
         elif item.name in ("ctranslate2", "onnxruntime-gpu"):
             yield _from_facts(item, facts)
-        elif match := re.match(r"cupy-cuda(\d{2})x?$", item.name):
-            yield CudaBuild(item, Version(match[1]), item.metadata)
+        elif match := re.match(r"(?:cupy-cuda(\d{2})x?|jax-cuda(\d{2})-plugin)$", item.name):
+            yield CudaBuild(item, Version(match[1] or match[2]), item.metadata)
 
 
 def wheels_for(inventory: Inventory, facts: Facts, package: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -59,4 +59,4 @@ def _from_facts(item: Distribution, facts: Facts) -> CudaBuild | Unknown:
     row = facts.ctranslate2(item.version) if item.name == "ctranslate2" else facts.onnxruntime(item.version)
     if row is None:
         return Unknown(f"{item.name} {item.version} is not in the facts of {facts.date}")
-    return CudaBuild(item, Version(str(row.cuda_major)), f"facts of {facts.date}: {row.source}")
+    return CudaBuild(item, row.cuda, f"facts of {facts.date}: {row.source}")

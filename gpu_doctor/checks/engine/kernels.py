@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,12 @@ from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.library import Library
 
 _SHOWN = 4
+# Libraries without which these fail, whatever the other libraries of the package carry.
+_SERVES = {
+    "libtorch_cuda.so": "nearly every operation on the GPU",
+    "libtorch_cuda_linalg.so": "torch.linalg (solve, svd, cholesky, …)",
+}
+_BUILD = re.compile(r"_cuda\d{2,3}\.so$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,11 @@ class Coverage:
         return f"{' '.join(code.sass) or 'no machine code'}, {'PTX ' + ' '.join(code.ptx) if code.ptx else 'no PTX'}"
 
 
+def lost_use(libraries: tuple[Library, ...]) -> str:
+    """Return, for the end of a sentence, what fails for certain without these libraries; empty where nothing does."""
+    return next((f": {_SERVES[library.name]} will fail" for library in libraries if library.name in _SERVES), "")
+
+
 def coverages(inventory: Inventory) -> Iterator[Coverage]:
     """Yield the coverage of every package that has GPU code of its own.
 
@@ -64,13 +76,24 @@ def coverages(inventory: Inventory) -> Iterator[Coverage]:
     # bitsandbytes brings a library for AMD GPUs beside those for NVIDIA's; that it could not be read is no loss here.
     nvidia = [lib for lib in inventory.libraries if "AMD GPU" not in lib.gpu_code.note]
     carriers = [lib for lib in nvidia if lib.package and lib.gpu_code.status != "none"]
-    for package in dict.fromkeys(lib.package or "" for lib in carriers):
-        mine = sorted((lib for lib in carriers if lib.package == package), key=lambda lib: -lib.size)
+    used = _without_other_builds(inventory, carriers)
+    for package in dict.fromkeys(lib.package or "" for lib in used):
+        mine = sorted((lib for lib in used if lib.package == package), key=lambda lib: -lib.size)
         read = tuple(lib for lib in mine if lib.gpu_code.status == "read")
         unreadable = tuple(lib for lib in mine if lib.gpu_code.status == "unknown")
         if not package.startswith("nvidia-"):
             found = inventory.distribution(package)
             yield Coverage(package, found.label if found else package, read, unreadable)
+
+
+def _without_other_builds(inventory: Inventory, libraries: list[Library]) -> list[Library]:
+    """Leave out a package's builds for other CUDA releases than torch's: bitsandbytes brings one for each."""
+    torch = inventory.distribution("torch")
+    cuda = torch.built_for.cuda if torch is not None and torch.built_for is not None else None
+    own = f"_cuda{cuda.major}{cuda.minor}.so" if cuda is not None else "_cpu.so"
+    chosen = {lib.package for lib in libraries if lib.name.endswith(own)}
+    others = {lib for lib in libraries if _BUILD.search(lib.name) and not lib.name.endswith(own)}
+    return [lib for lib in libraries if lib.package not in chosen or lib not in others]
 
 
 def _reach(library: Library, capability: Capability) -> str:

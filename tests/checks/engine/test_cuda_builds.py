@@ -27,7 +27,7 @@ def test_what_a_package_says_of_itself_comes_first() -> None:
 
 def test_the_facts_speak_for_packages_that_do_not_say() -> None:
     packages = (dist("ctranslate2", "4.6.1"), dist("ctranslate2-other", "1"), dist("onnxruntime-gpu", "1.20.2"))
-    assert built(*packages) == [("ctranslate2", "12"), ("onnxruntime-gpu", "12")]
+    assert built(*packages) == [("ctranslate2", "12.4"), ("onnxruntime-gpu", "12.2")]
 
 
 def test_cupy_says_it_in_its_name() -> None:
@@ -76,3 +76,9 @@ def test_a_library_of_several_cudas_has_no_wheel_for_a_package_that_does_not_say
 
 def test_an_unheard_of_library_has_no_wheel() -> None:
     assert wheels_for(inventory(), FACTS, "torch", ["libfuture.so.1"]) == ()
+
+
+def test_jax_tells_its_cuda_major_in_the_name_of_its_plugin() -> None:
+    (build,) = cuda_builds(inventory(dist("jax-cuda12-plugin", "0.8.0"), dist("jax-cuda12-pjrt", "0.8.0")), FACTS)
+    assert isinstance(build, CudaBuild)
+    assert build.major == 12

@@ -60,3 +60,15 @@ def test_names_begin_a_sentence() -> None:
     (torch,) = found(*(lib(f"{n}.so", "torch", sass="80", size=9 - n) for n in range(5)))
     assert torch.named(torch.libraries[:1]) == "0.so of torch 2.8.0+cu128 has"
     assert torch.named(torch.libraries) == "0.so, 1.so, 2.so and 2 more of torch 2.8.0+cu128 have"
+
+
+def test_of_the_builds_for_every_cuda_only_that_for_torchs_counts() -> None:
+    builds = [lib(f"bitsandbytes/libbitsandbytes_cuda{cuda}.so", "bitsandbytes", sass="80") for cuda in (118, 128, 130)]
+    (bitsandbytes,) = found(*builds, lib("bitsandbytes/other.so", "bitsandbytes", sass="80", size=1))
+    assert [item.name for item in bitsandbytes.libraries] == ["libbitsandbytes_cuda128.so", "other.so"]
+
+
+def test_where_none_is_for_torchs_cuda_all_count() -> None:
+    builds = [lib(f"bitsandbytes/libbitsandbytes_cuda{cuda}.so", "bitsandbytes", sass="80") for cuda in (118, 130)]
+    (bitsandbytes,) = found(*builds)
+    assert len(bitsandbytes.libraries) == 2
