@@ -49,7 +49,9 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
         raise DoesNotApply("there are not two packages to compare, torch among them")
     for build in builds:
         if build.major != torch.major:
-            missing = [gap for gap in _gaps(inventory) if gap.package == build.distribution.name and gap.always]
+            mine = [gap for gap in _gaps(inventory) if gap.package == build.distribution.name and gap.always]
+            # cuDNN 8 or 9 is no matter of CUDA's major: another torch would not bring the other one.
+            missing = [gap for gap in mine if not gap.missing[0].names[0].endswith("_infer.so.8")]
             if missing:
                 yield _finding(inventory, facts, torch, build, missing)
 

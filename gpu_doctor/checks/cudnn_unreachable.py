@@ -77,13 +77,12 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
 
 
 def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
-    if gap.package == "ctranslate2":
-        better = upgrade(inventory, facts)
-        if better is not None:
-            return better
+    better = upgrade(inventory, facts) if gap.package == "ctranslate2" else None
     links = _links(inventory, gap)
-    if links:
-        return Remedy("Place links to every cuDNN part beside the loader.", "safe", links)
+    if better or links:
+        return better or Remedy("Place links to every cuDNN part beside the loader.", "safe", links)
+    if gap.missing[0].names[0].endswith("_infer.so.8"):  # no wheel of today's packages brings cuDNN 8
+        return upgrade(inventory, facts, together=True)
     wheels = wheels_for(inventory, facts, gap.package, [n for resolution in gap.missing for n in resolution.names])
     if not wheels or inventory.distribution(wheels[0]) is not None:
         return None

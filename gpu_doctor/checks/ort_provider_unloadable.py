@@ -60,27 +60,24 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
 
 
 def _finding(inventory: Inventory, facts: Facts, gap: Gap, package: Distribution, needs: list[str]) -> Finding:
-    folders = _folders(inventory, needs)
+    here = {lib.name: posixpath.dirname(lib.path) for lib in inventory.libraries}
+    folders = {name: here[name] for name in needs if name in here}
     absent = [n for n in needs if n not in folders]
+    shown = absent or needs
     can_preload = not isinstance(package.version, Unknown) and package.version >= _FIRST_PRELOAD and not absent
     # Present libraries and a release that can preload them: one call away from working, and many programs make it.
     severity: Severity = "note" if can_preload else ("error" if absent and gpu_known(inventory) else "warning")
-    where = "are not installed" if absent else "are installed where the loader does not look"
-    listed = ", ".join((absent or needs)[:3]) + (", …" if len(absent or needs) > 3 else "")
+    place = "not installed" if absent else "installed where the loader does not look"
+    listed = f"{', '.join(shown[:3])}{', …' * (len(shown) > 3)}, which {'are' if shown[1:] else 'is'} {place}"
     return Finding(
         rule=RULE.id,
         severity=severity,
         subject=package.label,
-        message=f"The CUDA provider of {package.label} needs {listed}, which {where}: sessions fall back to the CPU.",
+        message=f"The CUDA provider of {package.label} needs {listed}: sessions fall back to the CPU.",
         evidence=(*gap.evidence(), *(Evidence("installed, not searched", n, folders[n]) for n in folders)),
         remedy=_remedy(inventory, facts, absent, sorted(set(folders.values())), can_preload=can_preload),
         seats=("onnxruntime", "onnxruntime-gpu", gap.consumer),
     )
-
-
-def _folders(inventory: Inventory, names: list[str]) -> dict[str, str]:
-    here = {lib.name: posixpath.dirname(lib.path) for lib in inventory.libraries}
-    return {name: here[name] for name in names if name in here}
 
 
 def _remedy(
@@ -96,5 +93,5 @@ def _remedy(
         step = RunByHand("python -c 'import onnxruntime; onnxruntime.preload_dlls()'", "a call for the program itself")
         return Remedy("Call onnxruntime.preload_dlls() before the first session.", "manual", (step,))
     value = ":".join(filter(None, (*folders, inventory.host.variable("LD_LIBRARY_PATH"))))
-    variable = SetVariable("LD_LIBRARY_PATH", value)
-    return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (variable,))
+    step = SetVariable("LD_LIBRARY_PATH", value)
+    return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (step,))

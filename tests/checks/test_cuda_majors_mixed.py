@@ -109,3 +109,10 @@ def test_a_release_that_the_facts_do_not_know_is_said() -> None:
 
 def test_an_unsearched_environment_accuses_nobody() -> None:
     assert judge("cuda-majors-mixed", replace(sick(TORCH_13, CT2), resolutions=())).status == "passed"
+
+
+def test_a_missing_cudnn_8_is_not_laid_at_the_door_of_cuda_13() -> None:
+    """A torch for CUDA 12 would bring cuDNN 9."""
+    old = asks("ctranslate2", "ctranslate2.libs/libcudnn-463fd6d5.so.8.9.7", "libcudnn_ops_infer.so.8")
+    here = inventory(TORCH_13, dist("ctranslate2", "4.4.0"), resolutions=old)
+    assert judge("cuda-majors-mixed", here).findings == ()

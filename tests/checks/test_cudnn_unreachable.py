@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.inventory import Damage, Inventory
 from gpu_doctor.model.library import Resolution, Tried
 from gpu_doctor.model.unknown import Unknown
-from tests.checks.judge import commands, evidence, judge, only
+from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import SITE, dist, inventory, lib, resolution
 
 CT2 = dist("ctranslate2", "4.6.1")
@@ -19,6 +19,7 @@ LOADER = "ctranslate2.libs/libcudnn-74a4c495.so.9.1.0"
 PARTS = ("graph", "ops", "cnn", "adv")
 # The graph part opens these beside itself; the loader never asks for them.
 FURTHER_PARTS = ("heuristic", "engines_precompiled", "engines_runtime_compiled")
+OLD_LOADER = "ctranslate2.libs/libcudnn-463fd6d5.so.8.9.7"
 BUNDLED = lib(LOADER, "ctranslate2")
 LIBRARIES = (BUNDLED, *(lib(f"nvidia/cudnn/lib/libcudnn_{part}.so.9", CUDNN.name) for part in PARTS + FURTHER_PARTS))
 
@@ -136,3 +137,21 @@ def test_onnxruntimes_provider_is_judged_by_its_own_rule() -> None:
 def test_who_does_not_depend_on_cudnn_is_not_judged(resolutions: tuple[Resolution, ...]) -> None:
     run = judge("cudnn-unreachable", sick(CT2, resolutions=resolutions))
     assert (run.status, run.applies) == ("skipped", False)
+
+
+def test_cudnn_8_comes_with_nothing_else_so_who_pins_ctranslate2_is_upgraded_with_it() -> None:
+    old = dist("ctranslate2", "4.4.0")
+    whisperx = dist("whisperx", "3.3.1", requires=("ctranslate2<4.5.0",))
+    asked = (resolution(OLD_LOADER, "ctranslate2", "libcudnn_ops_infer.so.8", found=None),)
+    finding = only(judge("cudnn-unreachable", inventory(old, whisperx, libraries=LIBRARIES, resolutions=asked)))
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python 'ctranslate2>=4.6.3,<5' whisperx"]
+
+
+def test_files_that_their_package_lost_are_the_cause() -> None:
+    """What uninstalling nvidia-cudnn-cu12 takes from nvidia-cudnn-cu13, which has the same paths."""
+    torch = dist("torch", "2.12.0", cuda="13.0")
+    path = f"{SITE}/nvidia/cudnn/lib/libcudnn.so.9"
+    asked = resolution("torch/lib/libtorch_cuda.so", "torch", "libcudnn.so.9", found=None, how="needed")
+    lost = Damage(path, "nvidia-cudnn-cu13", "missing", "a file", "nothing")
+    case = judge_all(inventory(torch, dist("nvidia-cudnn-cu13", "9.20.0.48"), resolutions=(asked,), damages=(lost,)))
+    assert [f.rule for f in case.findings] == ["package-files-damaged"]

@@ -90,7 +90,7 @@ def test_only_what_is_absent_is_named() -> None:
     finding = only(
         judge("ort-provider-unloadable", environment(OLD, libraries=(lib(PROVIDER, "onnxruntime-gpu"), *some)))
     )
-    assert "needs libcudnn.so.9, which are not installed" in finding.message
+    assert "needs libcudnn.so.9, which is not installed" in finding.message
     assert evidence(finding)["installed, not searched"].startswith("lib")
 
 

@@ -56,11 +56,13 @@ def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:
     asked = [r for r in asked if r.found is not None or not _opened_by_path(r, inventory)]
     if not asked:
         raise DoesNotApply(f"no installed package asks for {stems[0]}")
+    lost = {posixpath.basename(d.path) for d in inventory.damages if d.problem == "missing"}
     for consumer in dict.fromkeys(r.consumer for r in asked):
         mine = [r for r in asked if r.consumer == consumer]
         shortest = min(len(r.after) for r in mine)
-        # A file that is there and broken is found; what is ill is the file.
-        missing = tuple(r for r in mine if r.found is None and len(r.after) == shortest and "unusable" not in r.rule)
+        unmet = (r for r in mine if r.found is None and len(r.after) == shortest)
+        # Of a file that is there and broken, or that its package has lost, the file is ill, not the search.
+        missing = tuple(r for r in unmet if "unusable" not in r.rule and lost.isdisjoint(r.names))
         names = {r.names for r in missing}
         supplied = tuple(r for r in mine if r.found is not None and r.names in names)
         if missing:
