@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
+from gpu_doctor.checks.engine.stack import gpu_stack
 from gpu_doctor.checks.engine.torch_choice import replacement
 from gpu_doctor.facts.drivers import MinimumDriver
 from gpu_doctor.facts.tables import Facts
@@ -40,6 +41,7 @@ RULE = Rule(
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Compare the driver with the lowest driver that each package's CUDA major accepts."""
+    gpu_stack(inventory)
     driver = known(inventory.driver)
     if driver is None:
         raise DoesNotApply("there is no NVIDIA driver here")

@@ -8,7 +8,7 @@ _GPU_STACK = re.compile(
     r"^(torch|torchvision|torchaudio|torchcodec|torchao|pytorch-triton|triton|xformers|flash-attn|bitsandbytes"
     r"|vllm|sglang|sgl-kernel|deepspeed|auto-gptq|ctranslate2|faster-whisper|whisperx|openai-whisper|pyannote-audio"
     r"|coqui-tts|tts|transformers|diffusers|accelerate|onnxruntime(-.+)?|cupy(-.+)?|jax|jaxlib|jax-cuda\d*-.+"
-    r"|tensorflow|tensorrt(-.+)?|nvidia-(?!ml-py|smi).+|cuda-(bindings|python|toolkit|pathfinder))$"
+    r"|tensorflow|paddlepaddle-gpu|tensorrt(-.+)?|nvidia-(?!ml-py|smi).+|cuda-(bindings|python|toolkit|pathfinder))$"
 )
 
 
