@@ -9,6 +9,7 @@ import typer
 
 from gpu_doctor.cli.options import As, Format, Output, Prefix, Python, chosen, names
 from gpu_doctor.cli.out import deliver, look
+from gpu_doctor.errors import UsageError
 
 
 def where(
@@ -30,6 +31,8 @@ def where(
     """
     from gpu_doctor import doctor
 
+    if not library.strip():
+        raise UsageError("LIBRARY is empty: name a soname or its beginning")
     target = chosen(python, prefix, None, None)
     resolutions = doctor.locate(library, names(after), target, os.environ)
     if format is Format.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 
 from gpu_doctor.errors import UsageError
@@ -15,10 +16,14 @@ from gpu_doctor.readers.binaries.libraries import read_files
 
 
 def archs_of_files(files: Sequence[str]) -> tuple[Library, ...]:
-    """Read the GPU code of the named files; raise UsageError for a file that is not there."""
+    """Read the GPU code of the named files; raise UsageError for what is not there, or a folder."""
     for path in files:
-        if not os.path.exists(path):
-            raise UsageError(f"no such file: {path}")
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        if stat.S_ISDIR(status.st_mode):
+            raise UsageError(f"{path} is a folder", "name its libraries, or its environment with --prefix")
     return read_files([os.path.abspath(path) for path in files], read_elf)
 
 

@@ -19,7 +19,9 @@ def render(library: str, resolutions: Sequence[Resolution], target: Target, look
     paper = Paper(look)
     write_target(paper, target)
     if not resolutions:
-        paper.prose(f"nothing in this environment asks for {library}, and no folder of the linker holds it")
+        whole = ".so" in library
+        rest = "no folder of the linker holds it" if whole else "only a whole name, such as libz.so.1, can be searched"
+        paper.prose(f"nothing in this environment asks for {library}, and {rest}")
     after: tuple[str, ...] = ()
     for number, group in enumerate(_groups(resolutions)):
         if number:

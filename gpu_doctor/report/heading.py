@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Interpreter, Inventory
 from gpu_doctor.model.target import Target
@@ -9,6 +11,7 @@ from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report.paper import Paper
 
 _LAYERS = {"system-site": "system packages", "user-site": "user site", "pth": ".pth", "pythonpath": "PYTHONPATH"}
+_SHOWN = 8
 _MANAGERS = {"system": "system Python", "colab": "Colab"}
 
 
@@ -21,8 +24,8 @@ def write_heading(paper: Paper, inventory: Inventory) -> None:
     )
     layers = [f"{entry.path} ({_LAYERS[entry.kind]})" for entry in python.search_path if entry.kind in _LAYERS]
     if layers:
-        paper.prose(("also on its path: " + ", ".join(layers), "dim"), indent=2)
-    for note in python.notes:
+        paper.prose(("also on its path: " + ", ".join(_some(layers)), "dim"), indent=2)
+    for note in _some(python.notes):
         paper.prose((note, "yellow"), indent=2)
 
 
@@ -48,6 +51,12 @@ def counted(number: int, noun: str) -> str:
     if number != 1:
         noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
     return f"{number} {noun}"
+
+
+def _some(texts: Sequence[str]) -> list[str]:
+    """Return the first few texts, and how many more there are: the heading must not bury the verdict."""
+    left = len(texts) - _SHOWN
+    return [*texts[:_SHOWN], *([f"… and {left} more: --format json"] if left > 0 else [])]
 
 
 def _python(python: Interpreter) -> list[str]:

@@ -39,6 +39,11 @@ def test_an_empty_option_is_no_wish(capsys: pytest.CaptureFixture[str], command:
     assert refused(capsys, command, option, "") == f"{option} is empty"
 
 
+@pytest.mark.parametrize("library", ["", " "])
+def test_an_empty_library_is_no_question(capsys: pytest.CaptureFixture[str], library: str) -> None:
+    assert refused(capsys, "where", library, "--prefix", "/usr").startswith("LIBRARY is empty")
+
+
 def test_an_empty_driver_is_no_wish_for_a_saved_inventory(capsys: pytest.CaptureFixture[str], saved: Path) -> None:
     assert refused(capsys, "check", "--from", str(saved), "--driver", "") == "--driver is empty"
 

@@ -257,3 +257,14 @@ def test_what_could_not_be_read_is_said_briefly() -> None:
         "not read: /opt/x2: corrupt",
         "not read: 2 more, see `gpu-doctor inventory`",
     ]
+
+
+def test_many_notes_and_layers_do_not_bury_the_verdict() -> None:
+    inventory = patients.environment()
+    layers = tuple(PathEntry(f"/opt/app/{number}", "pth", "x.pth") for number in range(3000))
+    notes = tuple(f"note {number}." for number in range(3000))
+    python = replace(inventory.interpreter, search_path=layers, notes=notes)
+    report = patients.report(patients.passed("driver-too-old"), replace(inventory, interpreter=python))
+    text = as_text.render(report, PLAIN)
+    assert len(text.splitlines()) < 30
+    assert text.count("2992 more") == 2

@@ -14,6 +14,8 @@ from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.unknown import Unknown
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+# No author wrote more; and Python refuses to read a number of more than 4300 digits.
+_LONGEST = 4000
 _PYTHON = re.compile(r"\bpython_(full_)?version\b")
 
 
@@ -27,7 +29,7 @@ def requirements(
     environment = _environment(inventory)
     for text in item.requires:
         begins = _NAME.match(text)
-        if begins is None or not on(canonicalize_name(begins[1])):
+        if begins is None or len(text) > _LONGEST or not on(canonicalize_name(begins[1])):
             continue
         try:
             requirement = Requirement(text)

@@ -13,6 +13,7 @@ from gpu_doctor.readers.interpreter import pyenv
 _PYTHON_NAME = re.compile(r"^(python|pypy)[\d.]*t?(\.exe)?$")
 _LIB_FOLDER = re.compile(r"^(python|pypy)3(\.\d+t?)?$")
 _HOW = "Name an interpreter with --python (such as ~/venv/bin/python) or an environment's folder with --prefix."
+_AS_OWNER = "Run gpu-doctor as a user who may read it."
 
 
 def choose_target(
@@ -65,10 +66,24 @@ def _absolute(path: str, environ: Mapping[str, str], cwd: str) -> str:
 def _named_prefix(prefix: str, environ: Mapping[str, str], cwd: str) -> str:
     folder = _absolute(prefix, environ, cwd)
     if not os.path.isdir(folder):
-        raise TargetNotFound(f"--prefix {prefix}: no such folder", _HOW)
+        why = "not a folder" if os.path.exists(folder) else _absence(folder, "no such folder")
+        raise TargetNotFound(f"--prefix {prefix}: {why}", _HOW)
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise TargetNotFound(f"--prefix {prefix}: may not be read", _AS_OWNER)
     if not is_environment(folder):
         raise TargetNotFound(f"--prefix {prefix}: no Python environment in this folder", _HOW)
     return folder
+
+
+def _absence(path: str, words: str) -> str:
+    """Return why nothing is found at a path: a folder on the way there may be closed to this user."""
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return "a folder on its path may not be read"
+    except (OSError, ValueError):
+        pass
+    return words
 
 
 def _named_python(python: str, environ: Mapping[str, str], cwd: str) -> tuple[str | None, str | None, str]:
@@ -104,7 +119,7 @@ def _require_python(path: str, named: str) -> None:
         place = os.path.dirname(folder)
         in_environment = os.path.basename(folder) == "bin" and is_environment(place)
         hint = f"Its environment is there: --prefix {place}" if in_environment else _HOW
-        raise TargetNotFound(f"--python {named}: no such file", hint)
+        raise TargetNotFound(f"--python {named}: {_absence(path, 'no such file')}", hint)
     if any(os.path.isfile(os.path.join(place, "pyvenv.cfg")) for place in (folder, os.path.dirname(folder))):
         return  # the environment can be read even where this link dangles
     if not os.path.exists(path):

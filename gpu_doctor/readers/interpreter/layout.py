@@ -60,13 +60,15 @@ class Layout:
 def find_layout(target: Target) -> Layout:
     """Return the layout of a target from its files alone."""
     executable, prefix, cfg_path = _locate(target)
-    cfg = parse_cfg(read_text(cfg_path, limit=1 << 16) or "") if cfg_path else {}
+    text = read_text(cfg_path, limit=1 << 16) if cfg_path else ""
+    cfg = parse_cfg(text or "")
     resolved = os.path.realpath(executable) if executable and os.path.exists(executable) else None
     base = _base(prefix, cfg, resolved) if cfg_path else prefix
     said = _said_lib(cfg, resolved)
     own = _lib_folder(prefix, said)
     lib = own or said or (_lib_folder(base, None) if base else None)
-    notes = [*_link_notes(executable, resolved), *_series_notes(prefix, own, resolved, cfg_path)]
+    notes = [] if text is not None else [f"{cfg_path} cannot be read"]
+    notes += [*_link_notes(executable, resolved), *_series_notes(prefix, own, resolved, cfg_path)]
     version, where = _version(prefix, base, cfg, cfg_path, lib, resolved)
     return Layout(executable, resolved, prefix, base, cfg_path, cfg, lib, version, where, tuple(notes))
 
@@ -138,10 +140,10 @@ def _link_notes(executable: str | None, resolved: str | None) -> list[str]:
     if resolved is not None:
         return []
     end = executable
-    for _ in range(40):  # as many links as Linux follows
-        if not os.path.islink(end):
-            break
-        end = os.path.normpath(os.path.join(os.path.dirname(end), os.readlink(end)))
+    with contextlib.suppress(OSError):
+        for _ in range(40):  # as many links as Linux follows
+            end = os.path.normpath(os.path.join(os.path.dirname(end), os.readlink(end)))
+        return [f"{executable} is a link that leads around in a circle"]
     return [f"{executable} points to {end}, which does not exist"]
 
 

@@ -59,13 +59,15 @@ class SearchPath:
         if text is None:
             self.notes.append(f"{path} cannot be read")
             return
+        runs_code = False
         for line in text.splitlines():
             line = line.strip()
             if line.startswith(("import ", "import\t")):
-                if not _KNOWN_CODE.match(name):
-                    self.notes.append(f"{path} runs code at start; what it adds to the search path is not known")
+                runs_code = runs_code or not _KNOWN_CODE.match(name)
             elif line and not line.startswith("#") and "\0" not in line:
                 self.add(os.path.join(folder, line), "pth", path)
+        if runs_code:
+            self.notes.append(f"{path} runs code at start; what it adds to the search path is not known")
 
 
 def search_path(layout: Layout, environ: Mapping[str, str]) -> SearchPath:

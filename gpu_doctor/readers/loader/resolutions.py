@@ -10,7 +10,7 @@ from gpu_doctor.errors import UsageError
 from gpu_doctor.model.imports import Catalogue
 from gpu_doctor.model.library import Elf, Resolution, Tried
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.readers.loader.import_model import Asked, Site, answer
+from gpu_doctor.readers.loader.import_model import Asked, Site, answer, ctypes
 from gpu_doctor.readers.loader.linker import Event, Linker, Loaded, Process
 from gpu_doctor.readers.loader.system import LdSystem, read_system
 
@@ -78,7 +78,16 @@ def where(
             for item in _Report(site, order[:end], complete=True).all():
                 if any(wanted(os.path.basename(name)) for name in item.names):
                     found.setdefault((item.consumer, item.names, item.found, item.rule), item)
-    return tuple(found.values())
+    return tuple(found.values()) or _asked_by_ctypes(site, tuple(after), library)
+
+
+def _asked_by_ctypes(site: Site, order: tuple[str, ...], library: str) -> tuple[Resolution, ...]:
+    """Answer what `ctypes.CDLL(library)` opens, where nobody asks for it and its name is whole."""
+    if ".so" not in library:
+        return ()
+    process = site.after(order)
+    event = process.dlopen(library, ctypes(site, process))
+    return (_Report(site, order, complete=True).of(event),) if event.found else ()
 
 
 def _site(
@@ -132,7 +141,7 @@ class _Report:
     def _events(self, events: Iterable[Event]) -> Iterator[Resolution]:
         for event in events:
             if self._complete or (_GPU.match(event.name.rpartition("/")[2]) and self._telling(event)):
-                yield self._resolution(event)
+                yield self.of(event)
 
     def _telling(self, event: Event) -> bool:
         """Tell whether an answer is more than "this package, or one that it imports, loaded it a moment ago"."""
@@ -151,7 +160,8 @@ class _Report:
             if depth > 1:
                 yield from self._later(state, state.loaded[len(process.loaded) :], depth - 1)
 
-    def _resolution(self, event: Event) -> Resolution:
+    def of(self, event: Event) -> Resolution:
+        """Turn one event into a resolution."""
         return Resolution(
             after=self._order,
             consumer=self._tidy(event.requester.path),

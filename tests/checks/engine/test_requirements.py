@@ -111,3 +111,8 @@ def test_only_the_wanted_names_are_parsed() -> None:
     )
     asked = requirements(package, inventory(package), lambda name: name == "nvidia-cudnn-cu12")
     assert [(name, str(need.specifier)) for name, need in asked] == [("nvidia-cudnn-cu12", "==9.10.2.21")]
+
+
+@pytest.mark.parametrize("text", ["triton==" + "9" * 5000, "triton; " + " or ".join(['os_name == "posix"'] * 20000)])
+def test_a_requirement_that_no_author_wrote_is_left_out(text: str) -> None:
+    assert names(text, "filelock") == ["filelock"]

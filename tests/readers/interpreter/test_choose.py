@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,31 @@ def test_environments_are_known_by_their_layout(tmp_path: Path, path: str) -> No
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("")
     assert is_environment(str(tmp_path))
+
+
+def test_a_file_named_as_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TargetNotFound, match="--prefix file: not a folder"):
+        choose_target(None, "file", {}, str(tmp_path))
+
+
+@pytest.mark.parametrize("option", ["--prefix", "--python"])
+def test_what_may_not_be_read_is_not_called_absent(tmp_path: Path, base: Path, option: str) -> None:
+    """In a process of its own, as root may read everything."""
+    folder = venv(tmp_path / "closed" / "venv", base)
+    path = folder if option == "--prefix" else folder / "bin" / "python"
+    code = (
+        "import os, sys; from gpu_doctor.errors import TargetNotFound\n"
+        "from gpu_doctor.readers.interpreter.choose import choose_target\n"
+        "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "names = {'--python': None, '--prefix': None, sys.argv[1]: sys.argv[2]}\n"
+        "try: choose_target(names['--python'], names['--prefix'], {}, '/')\n"
+        "except TargetNotFound as refused: print(refused.message)"
+    )
+    (tmp_path / "closed").chmod(0)
+    try:
+        command = [sys.executable, "-c", code, option, str(path)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+    assert ended.stdout.endswith("a folder on its path may not be read\n"), ended.stderr

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.readers.interpreter import layout as layouts
 from gpu_doctor.readers.interpreter.layout import Layout, find_layout, parse_cfg
 from tests.readers.patient import installation, site_of, venv
 
@@ -116,13 +117,6 @@ def test_a_dangling_interpreter_is_told_with_the_missing_end(tmp_path: Path, bas
     assert layout.lib == "python3.11"
 
 
-def test_a_link_that_points_to_itself_ends(tmp_path: Path, base: Path) -> None:
-    folder = venv(tmp_path / "venv", base)
-    (folder / "bin" / "python").unlink()
-    (folder / "bin" / "python").symlink_to("python")
-    assert "points to" in of(folder / "bin" / "python").notes[0]
-
-
 def test_an_environment_whose_base_was_upgraded_is_told(tmp_path: Path) -> None:
     newer = installation(tmp_path / "usr", "3.12")
     folder = venv(tmp_path / "venv", newer, "3.12")
@@ -168,3 +162,22 @@ def test_a_hostile_pyvenv_cfg_is_survived(tmp_path: Path, text: str) -> None:
 def test_pyvenv_cfg_is_read_as_python_reads_it() -> None:
     text = "Home = /usr/bin\ninclude-system-site-packages=true\nprompt = 'a = b'\nnonsense\n"
     assert parse_cfg(text) == {"home": "/usr/bin", "include-system-site-packages": "true", "prompt": "'a = b'"}
+
+
+def test_an_interpreter_that_links_to_itself_is_told(tmp_path: Path, base: Path) -> None:
+    folder = venv(tmp_path / "venv", base)
+    python = folder / "bin" / "python"
+    python.unlink()
+    python.symlink_to("python3")
+    (folder / "bin" / "python3").symlink_to("python")
+    notes = find_layout(Target(str(python), None, "--python")).notes
+    assert notes == (f"{python} is a link that leads around in a circle",)
+
+
+def test_a_configuration_that_cannot_be_read_is_told(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = venv(tmp_path / "venv", base)
+    # Root, as whom tests run in containers, may read whatever its mode says.
+    monkeypatch.setattr(layouts, "read_text", lambda *_, **__: None)
+    assert f"{folder}/pyvenv.cfg cannot be read" in find_layout(Target(None, str(folder), "--prefix")).notes

@@ -155,3 +155,12 @@ def test_a_pth_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     environment = patient.venv(tmp_path / "venv", patient.installation(tmp_path / "usr"))
     (patient.site_of(environment) / "broken.pth").symlink_to("gone")
     assert ours(environment).notes == [f"{patient.site_of(environment)}/broken.pth cannot be read"]
+
+
+def test_code_in_many_lines_is_one_note(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "strange.pth").write_text("import os\n" * 1000)
+    found = SearchPath()
+    found.add_site(str(site), "site-packages", "test")
+    assert found.notes == [f"{site}/strange.pth runs code at start; what it adds to the search path is not known"]

@@ -282,6 +282,16 @@ def test_where_refuses_imports_that_it_cannot_follow(here: Environment) -> None:
     assert "torch" in raised.value.hint
 
 
+def test_what_nobody_asks_for_is_searched_as_ctypes_would(here: Environment) -> None:
+    here.shadow("shadow", {"shadow/libodd.so.1": elf("libodd.so.1")})
+    (answer,) = here.where("libodd.so.1")
+    assert (answer.names, answer.how, answer.rule) == (("libodd.so.1",), "dlopen", "LD_LIBRARY_PATH")
+    assert str(answer.found).endswith("shadow/libodd.so.1")
+    (named,) = here.where(str(answer.found))
+    assert (named.found, named.rule) == (answer.found, "path")
+    assert here.where("libodd") == ()
+
+
 def test_nothing_that_is_catalogued_asks_nothing(here: Environment) -> None:
     assert here.all() == ()
     assert here.where("libcudnn.so.9") == ()
