@@ -72,6 +72,9 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy |
         return Remedy(
             "Place links to cuBLAS beside the library that asks for it.", "safe", links_beside(gap.consumer, here)
         )
+    if gap.package.startswith("cupy-cuda") and inventory.distribution("cuda-pathfinder"):
+        step = install(inventory, f"{gap.package}[ctk]")
+        return Remedy("Install CuPy's CUDA libraries, which it finds by itself.", "ask", (step,))
     wheels = wheels_for(inventory, facts, gap.package, [name])
     if not wheels:
         return None

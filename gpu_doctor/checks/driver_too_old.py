@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from packaging.version import Version
+
+from gpu_doctor.checks.engine import ort_choice
 from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
 from gpu_doctor.checks.engine.stack import gpu_stack
 from gpu_doctor.checks.engine.torch_choice import replacement
@@ -81,13 +84,17 @@ def _finding(
         subject=f"driver {driver.label}",
         message=f"Driver {driver.label} cannot run {names}: CUDA {build.cuda} needs driver {needed} or newer.",
         evidence=tuple(evidence),
-        remedy=_remedy(inventory, facts, too_new, needed),
+        remedy=_remedy(inventory, facts, driver.version, too_new, needed),
         seats=("driver", *(item.distribution.name for item, _ in too_new)),
     )
 
 
-def _remedy(inventory: Inventory, facts: Facts, too_new: list[tuple[CudaBuild, MinimumDriver]], needed: str) -> Remedy:
-    # Another torch helps where torch is the one that is too new, not where its neighbours are.
-    only_torch = all(item.distribution.name in ("torch", "torchvision", "torchaudio") for item, _ in too_new)
-    update = Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")
-    return (replacement(inventory, facts) if only_torch else None) or update
+def _remedy(
+    inventory: Inventory, facts: Facts, driver: Version, too_new: list[tuple[CudaBuild, MinimumDriver]], needed: str
+) -> Remedy:
+    # Another build helps where one package is too new, not where its neighbours are as well.
+    names = {item.distribution.name for item, _ in too_new}
+    other = replacement(inventory, facts) if names <= {"torch", "torchvision", "torchaudio"} else None
+    if names == {"onnxruntime-gpu"}:
+        other = ort_choice.for_driver(inventory, facts, driver)
+    return other or Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")

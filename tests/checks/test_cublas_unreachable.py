@@ -89,3 +89,10 @@ def test_two_copies_of_cublas_are_linked_once() -> None:
 def test_who_does_not_ask_is_not_judged() -> None:
     run = judge("cublas-unreachable", environment(TORCH, asks=()))
     assert (run.status, run.applies) == ("skipped", False)
+
+
+def test_cupy_gets_all_its_cuda_libraries_at_once() -> None:
+    cupy = dist("cupy-cuda12x", "14.2.0")
+    needs = resolution("cupy_backends/cuda/libs/cublas.so", cupy.name, "libcublas.so.12", found=None, how="needed")
+    here = inventory(cupy, dist("cuda-pathfinder", "1.3.0"), resolutions=(needs,))
+    assert commands(only(judge("cublas-unreachable", here)))[0].endswith("'cupy-cuda12x[ctk]'")

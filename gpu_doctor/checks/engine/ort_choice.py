@@ -14,7 +14,7 @@ from gpu_doctor.model.unknown import CannotKnow, Unknown
 
 
 def replacement(inventory: Inventory, facts: Facts, capability: Capability) -> Remedy | None:
-    """Return the newest release of the installed one's CUDA major that runs on this GPU, or None."""
+    """Return the newest release that runs on this GPU, of the installed one's CUDA major or an older one, or None."""
     package = inventory.distribution("onnxruntime-gpu")
     try:
         now = facts.onnxruntime(release(package)) if package else None
@@ -22,11 +22,24 @@ def replacement(inventory: Inventory, facts: Facts, capability: Capability) -> R
         now = None
     if now is None:
         return None
-    version = newest(inventory, facts, now.cuda_major, capability)
+    majors = range(now.cuda_major, 10, -1)
+    version = next((v for major in majors if (v := newest(inventory, facts, major, capability))), None)
     if version is None:
         return None
     step = install(inventory, f"onnxruntime-gpu=={version}")
     return Remedy(f"Install onnxruntime-gpu {version}, which has code for this GPU.", "ask", (step,))
+
+
+def for_driver(inventory: Inventory, facts: Facts, driver: Version) -> Remedy | None:
+    """Return the newest release for the newest CUDA major that a driver runs and every known GPU, or None."""
+    capabilities = () if isinstance(inventory.gpus, Unknown) else tuple(gpu.capability for gpu in inventory.gpus)
+    for row in sorted(facts.onnxruntime_releases(), key=lambda item: (item.cuda_major, item.version), reverse=True):
+        minimum = facts.minimum_driver(row.cuda)
+        fits = _has_wheel(row, inventory) and all(_runs(row, capability) for capability in capabilities)
+        if fits and not isinstance(minimum, Unknown) and minimum.minor <= driver:
+            step = install(inventory, f"onnxruntime-gpu=={row.version}")
+            return Remedy(f"Install onnxruntime-gpu {row.version}, built for CUDA {row.cuda_major}.", "ask", (step,))
+    return None
 
 
 def newest(inventory: Inventory, facts: Facts, cuda_major: int, capability: Capability | None = None) -> Version | None:

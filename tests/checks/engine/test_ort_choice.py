@@ -4,7 +4,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from gpu_doctor.checks.engine.ort_choice import newest, replacement
+from gpu_doctor.checks.engine.ort_choice import for_driver, newest, replacement
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import FACTS
 from tests.kit import dist, interpreter, inventory
@@ -49,3 +49,26 @@ def test_nothing_is_offered_without_a_known_release() -> None:
     assert replacement(inventory(), FACTS, (8, 9)) is None
     assert replacement(inventory(dist("onnxruntime-gpu", "99.0")), FACTS, (8, 9)) is None
     assert replacement(inventory(dist("onnxruntime-gpu", Unknown("?"))), FACTS, (8, 9)) is None
+
+
+def test_where_no_release_of_its_cuda_has_the_code_an_older_cuda_does() -> None:
+    """No release for CUDA 13 runs on a V100."""
+    remedy = replacement(inventory(dist("onnxruntime-gpu", "1.31.1")), FACTS, (7, 0))
+    assert remedy is not None
+    row = FACTS.onnxruntime(Version(remedy.summary.split()[2].rstrip(",")))
+    assert row is not None
+    assert row.cuda_major == 12
+
+
+def test_architecture_specific_code_is_not_offered_to_its_neighbours() -> None:
+    """onnxruntime-gpu 1.31.1 has sm_120a and no PTX: nothing for a GB10."""
+    remedy = replacement(inventory(dist("onnxruntime-gpu", "1.31.1")), FACTS, (12, 1))
+    assert remedy is not None
+    assert "onnxruntime-gpu 1.28.0" in remedy.summary
+
+
+def test_for_a_driver_of_cuda_12_a_release_for_cuda_12() -> None:
+    remedy = for_driver(inventory(dist("onnxruntime-gpu", "1.31.1")), FACTS, Version("535.183.01"))
+    assert remedy is not None
+    assert remedy.summary.endswith("built for CUDA 12.")
+    assert for_driver(inventory(), FACTS, Version("340.0")) is None
