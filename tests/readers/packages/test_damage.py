@@ -48,6 +48,12 @@ def test_missing(site: Path) -> None:
     assert only(site) == ("missing", "10 bytes", "no such file")
 
 
+def test_of_an_empty_file_nothing_is_lost(site: Path) -> None:
+    """nvidia/__init__.py belongs to a dozen wheels; an upgrade of one to a release without it takes it from all."""
+    (site / "pkg/__init__.py").unlink()
+    assert damages(site) == ()
+
+
 def test_a_missing_folder_means_its_files(site: Path) -> None:
     (site / LIBRARY).unlink()
     (site / "pkg" / "lib").rmdir()
