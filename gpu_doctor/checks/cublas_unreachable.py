@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.links import links_beside
 from gpu_doctor.checks.engine.reach import Gap, gaps_by_package
-from gpu_doctor.checks.engine.requirements import as_asked
+from gpu_doctor.checks.engine.requirements import as_asked, requirements
 from gpu_doctor.checks.engine.stack import install, weight
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.finding import Finding, Rule, Severity
+from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import Unknown
@@ -51,8 +51,10 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
     name = gap.missing[0].names[0]
     helper = next((r.after[0] for r in gap.supplied), None)
     works = f", unless {helper} was imported first" if helper else ""
-    # With torch imported first it works, which is how most programs are written: then it is a trap, not a certainty.
-    severity: Severity = "warning" if weight(inventory) == "error" and not gap.always else weight(inventory)
+    severity = weight(inventory)
+    if severity == "error" and not gap.always:
+        # With torch imported first it works: a trap, not a certainty, and none for a package that imports both.
+        severity = "note" if helper and _brought_together(inventory, gap.package, helper) else "warning"
     how = "needs" if gap.at_load else "opens"
     when = "" if gap.at_load else " by name at the first use of the GPU"
     return Finding(
@@ -64,6 +66,13 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
         remedy=_remedy(inventory, facts, gap, name),
         seats=(gap.package, gap.consumer),
     )
+
+
+def _brought_together(inventory: Inventory, package: str, helper: str) -> bool:
+    """Tell whether some package asks for both, as WhisperX does for torch and CTranslate2."""
+    both = {package, helper}
+    active = (item for item in inventory.distributions if item.active)
+    return any(both == {name for name, _ in requirements(item, inventory, both.__contains__)} for item in active)
 
 
 def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy | None:

@@ -147,6 +147,11 @@ class Facts:
         found = self._wheels.providers(soname, cuda)
         return found[0] if len(found) == 1 else None
 
+    def requirement_for(self, soname: str, cuda: int | None = None) -> str | None:
+        """Return what to install for a library, limited to the versions that have it; None where no one wheel does."""
+        name = self.provider_of(soname, cuda)
+        return self._wheels.requirement(name, soname) if name is not None else None
+
     def providers_of(self, soname: str) -> tuple[str, ...]:
         """Return all wheels that provide a library, of every CUDA generation."""
         return self._wheels.providers(soname, None)

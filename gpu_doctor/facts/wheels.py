@@ -49,6 +49,13 @@ class Wheels:
         names = (w.name for w in self._wheels if soname in w.sonames and cuda in (None, w.cuda))
         return tuple(dict.fromkeys(names))
 
+    def requirement(self, name: str, soname: str) -> str:
+        """Return what to ask an installer for: the name, limited where newer versions of the wheel lack the library."""
+        rows = [wheel for wheel in self._wheels if wheel.name == name]
+        if soname in rows[-1].sonames:
+            return name
+        return next(f"{name}{wheel.versions or ''}" for wheel in reversed(rows) if soname in wheel.sonames)
+
     def sonames(self, name: str, version: Version | None) -> tuple[str, ...]:
         """Return the libraries of this wheel, of one version where it is given."""
         fitting = (wheel for wheel in self._wheels if wheel.name == name and wheel.has(version))

@@ -96,3 +96,11 @@ def test_cupy_gets_all_its_cuda_libraries_at_once() -> None:
     needs = resolution("cupy_backends/cuda/libs/cublas.so", cupy.name, "libcublas.so.12", found=None, how="needed")
     here = inventory(cupy, dist("cuda-pathfinder", "1.3.0"), resolutions=(needs,))
     assert commands(only(judge("cublas-unreachable", here)))[0].endswith("'cupy-cuda12x[ctk]'")
+
+
+def test_a_package_that_asks_for_torch_and_ctranslate2_imports_both() -> None:
+    whisperx = dist("whisperx", "3.8.0", requires=("torch~=2.8.0", "ctranslate2>=4.5.0"))
+    here = environment(CT2, CUBLAS, TORCH, whisperx, asks=(FRESH, AFTER_TORCH))
+    assert only(judge("cublas-unreachable", here)).severity == "note"
+    alone = environment(CT2, CUBLAS, whisperx, asks=(FRESH,))
+    assert only(judge("cublas-unreachable", alone)).severity == "error"

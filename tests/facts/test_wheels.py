@@ -86,3 +86,9 @@ def test_every_row_names_its_generation(facts):
 def test_a_slip_in_the_table_is_named(tmp_path, old, new, message):
     with pytest.raises(FactsError, match=rf"wheels\.toml, wheel \d+ .*{message}"):
         Wheels(slip(tmp_path, "wheels", old, new))
+
+
+def test_a_library_of_older_versions_alone_limits_the_wheel(facts):
+    assert facts.requirement_for("libcudnn.so.8", 12) == "nvidia-cudnn-cu12<9"
+    assert facts.requirement_for("libcudnn_ops.so.9", 12) == "nvidia-cudnn-cu12"
+    assert facts.requirement_for("libcudnn.so.9") is None

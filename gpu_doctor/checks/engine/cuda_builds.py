@@ -47,10 +47,10 @@ def cuda_builds(inventory: Inventory, facts: Facts) -> Iterator[CudaBuild | Unkn
 
 
 def wheels_for(inventory: Inventory, facts: Facts, package: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the wheels that provide these libraries for the CUDA that a package was built for, each once."""
+    """Return what to install for these libraries, of the CUDA that a package was built for, each wheel once."""
     builds = (b for b in cuda_builds(inventory, facts) if isinstance(b, CudaBuild))
     major = next((b.major for b in builds if b.distribution.name == package), None)
-    return tuple(dict.fromkeys(wheel for name in names if (wheel := facts.provider_of(name, major))))
+    return tuple(dict.fromkeys(wheel for name in names if (wheel := facts.requirement_for(name, major))))
 
 
 def _from_facts(item: Distribution, facts: Facts) -> CudaBuild | Unknown:
