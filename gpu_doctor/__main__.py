@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 
@@ -22,23 +21,15 @@ def main() -> None:
             sys.stdout.flush()
             return
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
-        _restart_in_utf8()
+        from gpu_doctor.probe.restart import restart_in_utf8
+
+        restart_in_utf8(sys.stdout.encoding)
     try:
         from gpu_doctor.cli.app import run
     except KeyboardInterrupt:
         # Interrupted while starting: nothing was begun, so there is nothing to say.
         sys.exit(130)
     sys.exit(run(sys.argv[1:]))
-
-
-def _restart_in_utf8() -> None:
-    """Begin again with file names in UTF-8, the encoding in which RECORD writes them, whatever the locale says.
-
-    In another encoding a file with such a name could be neither found nor named. What is printed keeps the locale's.
-    """
-    os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
-    with suppress(OSError):
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from gpu_doctor.cli.options import (
 )
 from gpu_doctor.cli.out import deliver, look
 from gpu_doctor.cli.progress import scanning
+from gpu_doctor.cli.streams import talk
 from gpu_doctor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def check(
     if from_file is not None and (python or prefix):
         raise UsageError("--from judges a saved inventory, so --python and --prefix make no sense with it")
     selected, ignored = chosen_rules(select, ignore)
-    if from_file is None:
-        report = _examined(python, prefix, gpu, driver, selected, ignored)
-    else:
-        report = _judged(from_file, tuple(gpu or ()), driver, selected, ignored)
+    with talk():
+        if from_file is None:
+            report = _examined(python, prefix, gpu, driver, selected, ignored)
+        else:
+            report = _judged(from_file, tuple(gpu or ()), driver, selected, ignored)
     deliver(_drawn(report, format, output, static), output)
     raise typer.Exit(_exit_code(report, fail_on))
 

@@ -8,6 +8,7 @@ import typer
 
 from gpu_doctor.cli.options import complete_rule
 from gpu_doctor.cli.out import deliver, look
+from gpu_doctor.cli.streams import talk
 
 
 def explain(
@@ -17,5 +18,6 @@ def explain(
     from gpu_doctor import doctor
     from gpu_doctor.report import as_rules
 
-    loaded = doctor.explain(rule)
+    with talk():
+        loaded = doctor.explain(rule)
     deliver(as_rules.explained(loaded.rule, loaded.doc, loaded.broken, look()))

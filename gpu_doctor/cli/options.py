@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpu_doctor.cli.streams import talk
 from gpu_doctor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def complete_rule(incomplete: str) -> list[tuple[str, str]]:
     from gpu_doctor import doctor
 
     done, comma, start = incomplete.rpartition(",")
-    rules = (loaded.rule for loaded in doctor.all_rules())
+    with talk():
+        rules = [loaded.rule for loaded in doctor.all_rules()]
     return [(f"{done}{comma}{rule.id}", rule.title) for rule in rules if rule.id.startswith(start)]
 
 

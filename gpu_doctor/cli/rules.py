@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpu_doctor.cli.out import deliver, look
+from gpu_doctor.cli.streams import talk
 
 
 def rules() -> None:
@@ -13,4 +14,6 @@ def rules() -> None:
     from gpu_doctor import doctor
     from gpu_doctor.report import as_rules
 
-    deliver(as_rules.listed([(loaded.rule, loaded.broken) for loaded in doctor.all_rules()], look()))
+    with talk():
+        known = doctor.all_rules()
+    deliver(as_rules.listed([(loaded.rule, loaded.broken) for loaded in known], look()))

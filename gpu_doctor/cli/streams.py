@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, redirect_stdout, suppress
 from typing import TextIO
 
 _REFUSALS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO)
@@ -20,6 +20,11 @@ def reopen() -> None:
         if getattr(sys, name) is None:
             _occupy(number, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
+
+
+def talk() -> AbstractContextManager[TextIO]:
+    """Send what is printed meanwhile to stderr: stdout carries the report, and what a plug-in prints is talk."""
+    return redirect_stdout(sys.stderr)
 
 
 def silence(stream: TextIO | None) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -45,13 +43,11 @@ def described(error: BaseException) -> str:
 
 
 def _foreign() -> list[LoadedRule]:
-    # stdout carries the report; what a plug-in prints is talk.
-    with redirect_stdout(sys.stderr):
-        try:
-            found = plugins()
-        except Exception as error:  # some installed package's list of entry points is damaged
-            return [_broken("plug-ins", GROUP, described(error))]
-        return [_load(name, module) for name, module in found]
+    try:
+        found = plugins()
+    except Exception as error:  # some installed package's list of entry points is damaged
+        return [_broken("plug-ins", GROUP, described(error))]
+    return [_load(name, module) for name, module in found]
 
 
 def _modules() -> Iterable[pkgutil.ModuleInfo]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterable
-from contextlib import redirect_stdout
 from itertools import islice
 
 from gpu_doctor.checks.engine.causes import relate
@@ -20,10 +18,7 @@ from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 def run_rules(rules: Iterable[LoadedRule], inventory: Inventory, facts: Facts) -> tuple[CheckRun, ...]:
     """Run each rule, then put consequences under their causes."""
     loaded = tuple(rules)
-    # stdout carries the report; what a rule prints is talk.
-    with redirect_stdout(sys.stderr):
-        runs = tuple(run_rule(item, inventory, facts) for item in loaded)
-    return relate(runs, tuple(item.rule for item in loaded))
+    return relate(tuple(run_rule(item, inventory, facts) for item in loaded), tuple(item.rule for item in loaded))
 
 
 def run_rule(loaded: LoadedRule, inventory: Inventory, facts: Facts) -> CheckRun:
