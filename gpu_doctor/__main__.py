@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 
 from gpu_doctor import __version__
 
@@ -14,12 +13,9 @@ def main() -> None:
         from gpu_doctor.cli.streams import reopen
 
         reopen()
-    if sys.argv[1:] in (["--version"], ["-V"]):
-        # Before anything heavy is imported: a version is asked for by scripts, often and in loops.
-        with suppress(OSError):  # the command line, which comes next, says what is wrong with stdout
-            sys.stdout.write(f"gpu-doctor {__version__}\n")
-            sys.stdout.flush()
-            return
+    # Before anything heavy is imported: a version is asked for by scripts, often and in loops.
+    if sys.argv[1:] in (["--version"], ["-V"]) and _told_version():
+        return
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
         from gpu_doctor.probe.restart import restart_in_utf8
 
@@ -30,6 +26,15 @@ def main() -> None:
         # Interrupted while starting: nothing was begun, so there is nothing to say.
         sys.exit(130)
     sys.exit(run(sys.argv[1:]))
+
+
+def _told_version() -> bool:
+    try:
+        sys.stdout.write(f"gpu-doctor {__version__}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False  # the command line, which comes next, says what is wrong with stdout
+    return True
 
 
 if __name__ == "__main__":
