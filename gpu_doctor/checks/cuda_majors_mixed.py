@@ -18,7 +18,7 @@ from gpu_doctor.checks.engine import ort_choice
 from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
 from gpu_doctor.checks.engine.reach import Gap, gaps
 from gpu_doctor.checks.engine.stack import install
-from gpu_doctor.checks.engine.torch_choice import replacement
+from gpu_doctor.checks.engine.torch_choice import companions, replacement
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
@@ -30,6 +30,7 @@ RULE = Rule(
     title="Packages are built for different CUDA majors",
     severity="error",
     stage="packages",
+    yields_to=("package-version-conflict",),
     symptoms=(r"libcudart\.so\.1[123]: cannot open shared object file",),
 )
 
@@ -85,4 +86,6 @@ def _remedy(inventory: Inventory, facts: Facts, torch: CudaBuild, other: CudaBui
         if twin is not None:
             step = install(inventory, f"onnxruntime-gpu=={twin}")
             return Remedy(f"Install the onnxruntime-gpu release for CUDA {torch.major}.", "ask", (step,))
+    if other.distribution.name in ("torchvision", "torchaudio"):
+        return companions(inventory, facts)
     return replacement(inventory, facts, cuda_major=other.major)

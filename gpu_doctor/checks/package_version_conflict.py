@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.conflicts import Conflict, conflicts
+from gpu_doctor.checks.engine.conflicts import Conflict, conflicts, unspoken
 from gpu_doctor.checks.engine.stack import gpu_stack, install
 from gpu_doctor.checks.engine.torch_choice import companions
 from gpu_doctor.facts.tables import Facts
@@ -42,7 +42,7 @@ RULE = Rule(
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each package of the GPU stack whose requirements within the stack are not met."""
     for package in gpu_stack(inventory):
-        found = tuple(conflicts(package, inventory))
+        found = (*conflicts(package, inventory), *unspoken(package, inventory, facts))
         yield from (item for item in found if isinstance(item, Unknown))
         broken = [item for item in found if isinstance(item, Conflict)]
         if broken:

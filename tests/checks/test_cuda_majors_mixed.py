@@ -116,3 +116,10 @@ def test_a_missing_cudnn_8_is_not_laid_at_the_door_of_cuda_13() -> None:
     old = asks("ctranslate2", "ctranslate2.libs/libcudnn-463fd6d5.so.8.9.7", "libcudnn_ops_infer.so.8")
     here = inventory(TORCH_13, dist("ctranslate2", "4.4.0"), resolutions=old)
     assert judge("cuda-majors-mixed", here).findings == ()
+
+
+def test_a_torchaudio_of_the_other_major_follows_torch() -> None:
+    audio = dist("torchaudio", "2.11.0", cuda="13.0")
+    asked = asks("torchaudio", "torchaudio/lib/libtorchaudio.abi3.so", "libcudart.so.13")
+    finding = only(judge("cuda-majors-mixed", inventory(TORCH_12, audio, resolutions=asked)))
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python torchaudio==2.8.0"]

@@ -164,3 +164,17 @@ def test_torchaudio_of_another_patch_release_may_work() -> None:
     audio = dist("torchaudio", "2.7.0", cuda="12.6", requires=("torch==2.7.0",))
     run = judge("package-version-conflict", inventory(dist("torch", "2.7.1", cuda="12.6"), audio))
     assert only(run).severity == "warning"
+
+
+def test_a_torchaudio_that_names_no_torch_needs_one_of_its_age_all_the_same() -> None:
+    """Run on the wheels: torchaudio 2.11 under torch 2.10 lacks the symbol torch_dtype_float4_e2m1fn_x2."""
+    audio = dist("torchaudio", "2.11.0", cuda="13.0")
+    finding = only(judge("package-version-conflict", inventory(dist("torch", "2.10.0", cuda="12.8"), audio)))
+    assert (finding.severity, finding.subject) == ("error", "torchaudio")
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python torchaudio==2.10.0"]
+
+
+@pytest.mark.parametrize("release", ["2.11.0", "2.12.0", "2.15.0"])
+def test_it_serves_every_later_torch(release: str) -> None:
+    here = inventory(dist("torch", release, cuda="13.0"), dist("torchaudio", "2.11.0", cuda="13.0"))
+    assert judge("package-version-conflict", here).findings == ()

@@ -116,3 +116,8 @@ def test_slip_in_the_table_is_named(tmp_path: Path, old: str, new: str, problem:
     with pytest.raises(FactsError) as raised:
         read_catalogue(slip(tmp_path, "imports", old, new))
     assert problem in str(raised.value)
+
+
+def test_torchaudios_libraries_are_found_under_both_of_their_names(catalogue: Catalogue) -> None:
+    patterns = [item.path for item in one(catalogue, "torchaudio", "2.11.0").opens]
+    assert patterns == ["torchaudio/lib/libtorchaudio.*so", "torchaudio/lib/_torchaudio.*so"]

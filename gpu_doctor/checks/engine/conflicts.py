@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from gpu_doctor.checks.engine.requirements import allows, requirements
 from gpu_doctor.facts.stack import is_gpu_package, is_onnxruntime
+from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.library import SymbolNeed
@@ -43,7 +44,8 @@ class Conflict:
             return self.name not in _SPARED
         if isinstance(self.found.version, Unknown):
             return False
-        pins = [Version(s.version.removesuffix(".*")) for s in self.need.specifier if s.operator == "=="]
+        operators = ("==", ">=") if self.is_companion else ("==",)
+        pins = [Version(s.version.removesuffix(".*")) for s in self.need.specifier if s.operator in operators]
         # torch's companions are linked against one minor release: another has not the symbols, nor the operators.
         depth = 2 if self.is_companion else 1
         return bool(pins) and pins[0].release[:depth] != self.found.version.release[:depth]
@@ -77,6 +79,23 @@ def conflicts(package: Distribution, inventory: Inventory) -> Iterator[Conflict 
             yield Unknown(f"{name}: {version.reason}")
         elif version is None or not allows(need, version):
             yield Conflict(package, need, name, found)
+
+
+def unspoken(package: Distribution, inventory: Inventory, facts: Facts) -> Iterator[Conflict]:
+    """Yield the torch that a torchaudio needs and does not ask for: since 2.11 its wheels name none."""
+    torch, version = inventory.distribution("torch"), package.version
+    if package.name != "torchaudio" or torch is None or isinstance(torch.version, Unknown):
+        return
+    releases = {build.release for build in facts.torch_builds() if not isinstance(version, Unknown)}
+    belonging = {release: facts.torch_companions(release) for release in releases}
+    first = min((r for r, row in belonging.items() if row and str(row.torchaudio) == _public(version)), default=None)
+    asks = any(requirements(package, inventory, "torch".__eq__))
+    if first is not None and not asks and torch.version.release[:2] < first.release[:2]:
+        yield Conflict(package, Requirement(f"torch>={first}"), "torch", torch)
+
+
+def _public(version: Version | Unknown) -> str:
+    return "" if isinstance(version, Unknown) else version.public
 
 
 def _served_otherwise(name: str, inventory: Inventory) -> bool:
