@@ -40,8 +40,11 @@ RULE = Rule(
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each consumer, other than ONNX Runtime's providers, that asks for cuBLAS and does not get it."""
-    for gap in gaps_by_package(inventory, "libcublas.so"):
-        if not gap.package.startswith("onnxruntime"):
+    found = [g for g in gaps_by_package(inventory, "libcublas.so") if not g.package.startswith("onnxruntime")]
+    # Without it torch itself cannot be imported, nor what is built on torch.
+    torch_fails = any(gap.package == "torch" and gap.at_load for gap in found)
+    for gap in found:
+        if gap.package == "torch" or not (torch_fails and gap.at_load):
             yield _finding(inventory, facts, gap)
 
 
@@ -88,4 +91,5 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy |
     if not wheels:
         return None
     step = install(inventory, *as_asked(inventory, wheels))
-    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (step,))
+    then = "" if gap.at_load else ", then check again for its links"
+    return Remedy(f"Install {wheels[0]}{then}.", "ask", (step,))

@@ -87,7 +87,8 @@ def _remedy(inventory: Inventory, facts: Facts, gap: Gap) -> Remedy | None:
     if not wheels or inventory.distribution(wheels[0]) is not None:
         return None
     step = install(inventory, *as_asked(inventory, wheels[:1]))
-    return Remedy(f"Install {wheels[0]}, then check again for its links.", "ask", (step,))
+    then = "" if gap.at_load else ", then check again for its links"
+    return Remedy(f"Install {wheels[0]}{then}.", "ask", (step,))
 
 
 def _links(inventory: Inventory, gap: Gap) -> tuple[MakeLink, ...]:

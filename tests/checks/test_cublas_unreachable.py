@@ -104,3 +104,16 @@ def test_a_package_that_asks_for_torch_and_ctranslate2_imports_both() -> None:
     assert only(judge("cublas-unreachable", here)).severity == "note"
     alone = environment(CT2, CUBLAS, whisperx, asks=(FRESH,))
     assert only(judge("cublas-unreachable", alone)).severity == "error"
+
+
+def test_without_torchs_own_cublas_there_is_one_alarm() -> None:
+    """bitsandbytes needs the same library, and is built on the torch that cannot be imported."""
+    needs = [
+        resolution(path, package, "libcublas.so.12", found=None, how="needed")
+        for path, package in (("torch/lib/libtorch_cuda.so", "torch"), ("bitsandbytes/a.so", "bitsandbytes"))
+    ]
+    here = inventory(TORCH, dist("bitsandbytes", "0.50.2"), resolutions=tuple(needs))
+    finding = only(judge("cublas-unreachable", here))
+    assert finding.subject == "torch: libcublas.so.12"
+    assert finding.remedy is not None
+    assert finding.remedy.summary == "Install nvidia-cublas-cu12."
