@@ -4,7 +4,8 @@ What it finds. Every requirement between packages of the GPU stack, exact `nvidi
 what is installed. Where a library lacks a symbol that another needs of it, the conflict is proven.
 
 Why it matters. torch pins the CUDA libraries it was tested with. Another nvJitLink under it fails at import
-("undefined symbol: __nvJitLinkCreate_12_8"); another cuDNN or cuBLAS fails later, or calculates more slowly.
+("undefined symbol: __nvJitLinkCreate_12_8"); an older minor release of cuDNN is refused when cuDNN is first asked for
+("cuDNN version incompatibility"); another cuBLAS fails later, or calculates more slowly.
 
 torchvision and torchaudio fail at import under a torch of another minor release.
 

@@ -38,8 +38,16 @@ def test_a_wrong_nvjitlink_is_proven_by_the_symbol_it_lacks() -> None:
 
 
 def test_a_wrong_minor_without_proof_is_a_warning() -> None:
-    run = judge("package-version-conflict", inventory(TORCH, NVJITLINK, dist("nvidia-cudnn-cu12", "9.1.0.70")))
+    run = judge("package-version-conflict", inventory(TORCH, dist("nvidia-nvjitlink-cu12", "12.6.85"), CUDNN))
     assert only(run).severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("version", "severity"), [("9.1.0.70", "error"), ("9.10.1.4", "warning"), ("9.12.0.46", "warning")]
+)
+def test_torch_refuses_a_cudnn_of_an_older_minor_release(version: str, severity: str) -> None:
+    run = judge("package-version-conflict", inventory(TORCH, NVJITLINK, dist("nvidia-cudnn-cu12", version)))
+    assert only(run).severity == severity
 
 
 def test_another_major_is_an_error() -> None:

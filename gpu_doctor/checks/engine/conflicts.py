@@ -46,6 +46,9 @@ class Conflict:
             return False
         operators = ("==", ">=") if self.is_companion else ("==",)
         pins = [Version(s.version.removesuffix(".*")) for s in self.need.specifier if s.operator in operators]
+        if pins and self.package.name == "torch" and self.name.startswith("nvidia-cudnn"):
+            # torch/backends/cudnn/__init__.py raises for an older minor release than it was compiled with.
+            return self.found.version.release[:2] < pins[0].release[:2] or self.found.version.major != pins[0].major
         # torch's companions are linked against one minor release: another has not the symbols, nor the operators.
         depth = 2 if self.is_companion else 1
         return bool(pins) and pins[0].release[:depth] != self.found.version.release[:depth]
