@@ -23,7 +23,9 @@ _GENERATIONS = frozenset(("ada", "blackwell", "pascal"))
 # Words that NVML and clouds add to a name: forms, virtual GPUs and MIG slices.
 _FORM = re.compile(r"^(?:sxm\d?|pcie|nvl|ac|grid|mig|\d+[abcq]|\d+g|\d+gb)$")
 
-_ARCHITECTURE = re.compile(r"^(?P<named>(?:sm|compute|cc)[ _-]?)?(?P<major>\d{1,2})(?P<dot>\.)?(?P<minor>\d)[af]?$")
+_ARCHITECTURE = re.compile(
+    r"^(?P<named>(?:sm|compute|cc)[ _-]?)?(?P<major>\d{1,2})(?P<dot>\.)?(?P<minor>\d)[af]?$", re.ASCII
+)
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(?:gb|gib)\b")
 _GLUED = re.compile(
     r"(?<![a-z])(rtx|gtx|geforce|quadro|tesla|titan|jetson)(?=[a-z]?\d)|(?<=\d)(?=(?:ti|super|laptop)\b)"

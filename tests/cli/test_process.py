@@ -103,7 +103,11 @@ def test_control_c_ends_with_130_and_one_line(tmp_path: Path) -> None:
     fifo = tmp_path / "never-written"
     os.mkfifo(fifo)
     child = subprocess.Popen(
-        [sys.executable, "-m", "gpu_doctor", "check", "--from", str(fifo)], cwd=ROOT, stderr=subprocess.PIPE
+        [sys.executable, "-m", "gpu_doctor", "check", "--from", str(fifo)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        # A suite started in the background inherits a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # The child blocks in open() until someone opens the other end: then it waits for text, and is interrupted.
     with fifo.open("wb"):

@@ -157,3 +157,8 @@ def test_a_slip_in_the_table_is_named(tmp_path, old, new, message):
     with pytest.raises(FactsError, match=r"gpus\.toml, group \d+") as caught:
         Gpus.load(slip(tmp_path, "gpus", old, new))
     assert message in caught.value.message
+
+
+def test_only_plain_digits_are_a_capability(facts):
+    with pytest.raises(UnknownHardware):
+        facts.find_gpu("sm_１２０")
