@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpu_doctor.model.case import Report
     from gpu_doctor.model.hardware import Gpu
     from gpu_doctor.model.inventory import Inventory
-    from gpu_doctor.model.library import Library, Resolution
+    from gpu_doctor.model.libraries import Library, Resolution
 
 Progress = Callable[[str], None]
 

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from gpu_doctor.model.hardware import Driver, Gpu, Host
 from gpu_doctor.model.inventory import BuiltFor, Distribution, Interpreter, Inventory, PathEntry
-from gpu_doctor.model.library import NO_GPU_CODE, Elf, GpuCode, Library, Resolution
+from gpu_doctor.model.libraries import NO_GPU_CODE, Elf, GpuCode, Library, Resolution
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 

@@ -19,7 +19,7 @@ from gpu_doctor.checks.engine.stack import gpu_stack
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.remedy import Remedy, SetVariable
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model.hardware import Gpu
-from gpu_doctor.model.library import Library
+from gpu_doctor.model.libraries import Library
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.binaries.elf import read_elf

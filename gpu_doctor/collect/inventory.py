@@ -11,7 +11,7 @@ from gpu_doctor.facts.imports import read_catalogue
 from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.target import Target
 from gpu_doctor.readers.binaries.elf import read_elf
 from gpu_doctor.readers.binaries.symbols import symbol_needs

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gpu_doctor.collect.packages import read_packages
 from gpu_doctor.facts.imports import read_catalogue
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.target import Target
 from gpu_doctor.readers.binaries.elf import read_elf
 from gpu_doctor.readers.loader.resolutions import where

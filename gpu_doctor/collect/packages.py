@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.model.inventory import Distribution, Interpreter, Observation
-from gpu_doctor.model.library import Elf, Library
+from gpu_doctor.model.libraries import Elf, Library
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.binaries.libraries import find_libraries, find_unrecorded, read_libraries

@@ -17,7 +17,7 @@ def read_catalogue(folder: Path = load.FOLDER) -> Catalogue:
     recipes = tuple((row, _recipe(row)) for row in table.rows("recipe"))
     load.unique((row, (recipe.distribution, recipe.module, str(recipe.versions))) for row, recipe in recipes)
     asks = tuple((row, _ask(row)) for row in table.rows("ask"))
-    load.unique((row, (ask.library, ask.names)) for row, ask in asks)
+    load.unique((row, (ask.consumer, ask.names)) for row, ask in asks)
     modules = {recipe.module for _, recipe in recipes}
     for row, recipe in recipes:
         for name in {*recipe.imports, *recipe.then} - modules:
@@ -45,7 +45,7 @@ def _recipe(row: load.Row) -> Recipe:
 
 def _ask(row: load.Row) -> Ask:
     ask = Ask(
-        library=row.take("library", parse.text),
+        consumer=row.take("library", parse.text),
         names=row.take("names", _texts),
         when=row.take("when", parse.text),
         optional=row.maybe("optional", parse.flag, False),

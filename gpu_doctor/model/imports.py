@@ -66,14 +66,14 @@ class Recipe:
 class Ask:
     """Say what one library opens by name after it was loaded.
 
-    `library` is a glob for the asking library's file name or SONAME. `names` are asked for in order until one loads;
+    `consumer` is a glob for the asking library's file name or SONAME. `names` are asked for in order until one loads;
     `$ORIGIN` is the asking library's folder, `{full}` and `{minor}` its own version (9.10.2 and 9.10), and a name with
     a slash is a glob that asks only for what is there. `when` says
     what makes it ask; `load` is its constructor. Without an `optional` library it goes on. Releases that name the
     library in DT_NEEDED do not ask for it.
     """
 
-    library: str
+    consumer: str
     names: tuple[str, ...]
     when: str
     optional: bool

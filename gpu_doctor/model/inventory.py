@@ -8,7 +8,7 @@ from typing import Literal
 from packaging.version import Version
 
 from gpu_doctor.model.hardware import Driver, Gpu, Host
-from gpu_doctor.model.library import Library, Resolution, SymbolNeed
+from gpu_doctor.model.libraries import Library, Resolution, SymbolNeed
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gpu_doctor.model.architecture import sort_key
 from gpu_doctor.model.hardware import Gpu
-from gpu_doctor.model.library import GpuCode, Library
+from gpu_doctor.model.libraries import GpuCode, Library
 from gpu_doctor.model.target import Target
 from gpu_doctor.report.heading import counted, gpu_words, write_target
 from gpu_doctor.report.paper import Look, Paper

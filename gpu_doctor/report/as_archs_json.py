@@ -8,7 +8,7 @@ from typing import Any
 
 from gpu_doctor.model.architecture import sort_key
 from gpu_doctor.model.hardware import Gpu
-from gpu_doctor.model.library import Library
+from gpu_doctor.model.libraries import Library
 
 SCHEMA = "gpu-doctor/archs/1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from gpu_doctor.model.library import Resolution, Tried
+from gpu_doctor.model.libraries import Resolution, Tried
 from gpu_doctor.model.target import Target
 from gpu_doctor.report.heading import write_target
 from gpu_doctor.report.paper import Look, Paper

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 
 SCHEMA = "gpu-doctor/where/1"
 

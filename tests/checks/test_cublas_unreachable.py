@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
 from tests.kit import SITE, dist, inventory, lib, resolution

@@ -7,7 +7,7 @@ from dataclasses import replace
 from packaging.version import Version
 
 from gpu_doctor.model.inventory import Distribution, Inventory
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import dist, interpreter, inventory, resolution
 

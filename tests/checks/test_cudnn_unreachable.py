@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gpu_doctor.model.inventory import Damage, Inventory
-from gpu_doctor.model.library import Resolution, Tried
+from gpu_doctor.model.libraries import Resolution, Tried
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import SITE, dist, inventory, lib, resolution

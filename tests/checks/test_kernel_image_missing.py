@@ -9,7 +9,7 @@ import pytest
 
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import GpuCode
+from gpu_doctor.model.libraries import GpuCode
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
 from tests.kit import dist, driver, gpu, host, inventory, lib

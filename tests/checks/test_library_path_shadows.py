@@ -8,7 +8,7 @@ import pytest
 
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import SymbolNeed
+from gpu_doctor.model.libraries import SymbolNeed
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import PREFIX, SITE, dist, host, inventory, lib, resolution
 

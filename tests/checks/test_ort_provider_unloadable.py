@@ -9,7 +9,7 @@ import pytest
 
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory, Overlap
-from gpu_doctor.model.library import Resolution
+from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import SITE, dist, host, inventory, lib, resolution

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpu_doctor.model.inventory import Distribution, Overlap
-from gpu_doctor.model.library import SymbolNeed
+from gpu_doctor.model.libraries import SymbolNeed
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import SITE, dist, interpreter, inventory

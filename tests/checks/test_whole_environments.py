@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import BuiltFor, Damage, Inventory, Overlap
-from gpu_doctor.model.library import SymbolNeed
+from gpu_doctor.model.libraries import SymbolNeed
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import judge_all

@@ -94,7 +94,7 @@ def test_what_is_not_catalogued_has_no_recipe(catalogue: Catalogue) -> None:
     ],
 )
 def test_what_libraries_ask_for(catalogue: Catalogue, library: str, asked: set[str]) -> None:
-    names = {name for ask in catalogue.asks if fnmatchcase(library, ask.library) for name in ask.names}
+    names = {name for ask in catalogue.asks if fnmatchcase(library, ask.consumer) for name in ask.names}
     assert asked <= names
     assert names or not asked
 

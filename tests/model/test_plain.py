@@ -13,7 +13,7 @@ from packaging.version import Version
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model import plain
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Tried
+from gpu_doctor.model.libraries import Tried
 from gpu_doctor.model.unknown import Unknown
 from tests import kit
 

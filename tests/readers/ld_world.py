@@ -44,7 +44,7 @@ class World:
         self.folder = folder
         self.events: list[Event] = []
 
-    def library(
+    def build(
         self,
         place: str,
         *needed: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from gpu_doctor.model.library import Library
+from gpu_doctor.model.libraries import Library
 from gpu_doctor.report import as_archs, as_archs_json
 from gpu_doctor.report.paper import Look
 from tests import kit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from gpu_doctor.model.library import Tried
+from gpu_doctor.model.libraries import Tried
 from gpu_doctor.report import as_where, as_where_json
 from gpu_doctor.report.paper import Look
 from tests import kit

@@ -13,7 +13,7 @@ from gpu_doctor.facts.stack import is_gpu_package, is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Distribution, Inventory
-from gpu_doctor.model.library import SymbolNeed
+from gpu_doctor.model.libraries import SymbolNeed
 from gpu_doctor.model.unknown import Unknown
 
 # Libraries that the loader may find elsewhere (conda, a system CUDA): the rules about reach judge their absence.

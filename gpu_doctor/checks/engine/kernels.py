@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpu_doctor.model.architecture import Capability, verdict
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Library
+from gpu_doctor.model.libraries import Library
 
 _SHOWN = 4
 # Libraries without which these fail, whatever the other libraries of the package carry.

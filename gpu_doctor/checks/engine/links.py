@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-from gpu_doctor.model.library import Library
+from gpu_doctor.model.libraries import Library
 from gpu_doctor.model.remedy import MakeLink
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.library import Resolution, Tried
+from gpu_doctor.model.libraries import Resolution, Tried
 from gpu_doctor.model.unknown import DoesNotApply
 
 

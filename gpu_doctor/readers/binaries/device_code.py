@@ -21,7 +21,7 @@ import os
 import struct
 
 from gpu_doctor.model.architecture import sort_key
-from gpu_doctor.model.library import NO_GPU_CODE, GpuCode
+from gpu_doctor.model.libraries import NO_GPU_CODE, GpuCode
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.binaries.elf import ElfFile, Unreadable, with_elf_file
 

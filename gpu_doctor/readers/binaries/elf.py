@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from gpu_doctor.model.library import Elf
+from gpu_doctor.model.libraries import Elf
 from gpu_doctor.model.unknown import Unknown
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from gpu_doctor.model.library import Elf, GpuCode, Library
+from gpu_doctor.model.libraries import Elf, GpuCode, Library
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.binaries.device_code import read_gpu_code
 

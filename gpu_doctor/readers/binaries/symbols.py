@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from gpu_doctor.model.library import Library, Resolution, SymbolNeed
+from gpu_doctor.model.libraries import Library, Resolution, SymbolNeed
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.binaries.gnu_hash import defines_symbol, undefined_symbols
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from gpu_doctor.model.library import Elf
+from gpu_doctor.model.libraries import Elf
 from gpu_doctor.model.unknown import Unknown
 
 # A folder with more entries than this is asked for single names instead of being listed.

@@ -49,7 +49,7 @@ class Site:
         self.distributions = distributions
         self._known = catalogue.asks
         # One pattern for all: most libraries ask for nothing.
-        self._asker = re.compile("|".join({translate(ask.library) for ask in catalogue.asks}) or "(?!)")
+        self._asker = re.compile("|".join({translate(ask.consumer) for ask in catalogue.asks}) or "(?!)")
         self._asks: dict[tuple[str, str], tuple[Ask, ...]] = {}
         self.linker = linker
         self.recipes: dict[str, Recipe] = {}
@@ -95,7 +95,9 @@ class Site:
         labels = (item.path.rpartition("/")[2], item.elf.soname or "")
         if labels not in self._asks:
             known = self._known if any(map(self._asker.match, labels)) else ()
-            self._asks[labels] = tuple(ask for ask in known if any(fnmatchcase(label, ask.library) for label in labels))
+            self._asks[labels] = tuple(
+                ask for ask in known if any(fnmatchcase(label, ask.consumer) for label in labels)
+            )
         return self._asks[labels]
 
     def matches(self, folder: str, pattern: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from gpu_doctor.model.library import Elf, Tried
+from gpu_doctor.model.libraries import Elf, Tried
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.loader.files import Files
 from gpu_doctor.readers.loader.search import Plan, Search, Stage, expand

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model.imports import Catalogue
-from gpu_doctor.model.library import Elf, Resolution, Tried
+from gpu_doctor.model.libraries import Elf, Resolution, Tried
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.loader.import_model import Asked, Site, answer, ctypes
 from gpu_doctor.readers.loader.linker import Event, Linker, Loaded, Process

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from gpu_doctor.model.library import Tried
+from gpu_doctor.model.libraries import Tried
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.loader.files import Files
 from gpu_doctor.readers.loader.system import LdSystem

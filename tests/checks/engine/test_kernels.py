@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gpu_doctor.checks.engine.kernels import Coverage, coverages
-from gpu_doctor.model.library import Library
+from gpu_doctor.model.libraries import Library
 from tests.kit import dist, inventory, lib
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from gpu_doctor.checks.engine.reach import Gap, gaps, gaps_by_package
 from gpu_doctor.model.inventory import Distribution
-from gpu_doctor.model.library import Library, Resolution, Tried
+from gpu_doctor.model.libraries import Library, Resolution, Tried
 from gpu_doctor.model.unknown import DoesNotApply
 from tests.kit import SITE, dist, inventory, lib, resolution
 

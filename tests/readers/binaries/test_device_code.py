@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_doctor.model.library import NO_GPU_CODE, GpuCode
+from gpu_doctor.model.libraries import NO_GPU_CODE, GpuCode
 from gpu_doctor.readers.binaries import device_code
 from gpu_doctor.readers.binaries.device_code import LTO_IR, PTX, SASS, read_gpu_code
 

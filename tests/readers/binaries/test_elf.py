@@ -14,7 +14,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gpu_doctor.model.library import Elf
+from gpu_doctor.model.libraries import Elf
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.binaries.elf import MAX_NAMES, read_elf
 from tests.readers.toolchain import build, python_libraries

@@ -27,8 +27,8 @@ def made(world: World, *folders: str) -> Path:
 @needs_ldconfig
 def test_cache_holds_what_ldconfig_put_there(tmp_path: Path) -> None:
     world = World(tmp_path)
-    world.library("one/liba.so.1", soname="liba.so.1")
-    world.library("two/libb.so.2", soname="libb.so.2")
+    world.build("one/liba.so.1", soname="liba.so.1")
+    world.build("two/libb.so.2", soname="libb.so.2")
     cache = read_cache(str(made(world, "one", "two")), "x86_64")
     assert cache.lookup("liba.so.1", ()) == f"{tmp_path}/one/liba.so.1"
     assert cache.lookup("libb.so.2", ()) == f"{tmp_path}/two/libb.so.2"
@@ -39,7 +39,7 @@ def test_cache_holds_what_ldconfig_put_there(tmp_path: Path) -> None:
 def test_best_variant_that_the_cpu_supports_is_taken(tmp_path: Path) -> None:
     world = World(tmp_path)
     for folder in ("one", "one/glibc-hwcaps/x86-64-v2", "one/glibc-hwcaps/x86-64-v3"):
-        world.library(f"{folder}/liba.so.1", soname="liba.so.1")
+        world.build(f"{folder}/liba.so.1", soname="liba.so.1")
     cache = read_cache(str(made(world, "one")), "x86_64")
     assert cache.lookup("liba.so.1", ()) == f"{tmp_path}/one/liba.so.1"
     assert cache.lookup("liba.so.1", ("x86-64-v2",)) == f"{tmp_path}/one/glibc-hwcaps/x86-64-v2/liba.so.1"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_doctor.model.library import Elf
+from gpu_doctor.model.libraries import Elf
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.loader.cache import LdCache
 from gpu_doctor.readers.loader.linker import Linker
@@ -21,8 +21,8 @@ def world(tmp_path: Path) -> World:
 
 def two_of(world: World, name: str) -> None:
     """Put a library of one SONAME into the folders near and far."""
-    world.library(f"near/{name}", soname=name)
-    world.library(f"far/{name}", soname=name)
+    world.build(f"near/{name}", soname=name)
+    world.build(f"far/{name}", soname=name)
 
 
 @pytest.mark.parametrize(
@@ -45,43 +45,43 @@ def test_rpath_comes_before_the_variable_and_runpath_after_it(
 
 
 def test_runpath_serves_where_the_variable_does_not(world: World) -> None:
-    world.library("near/liba.so", soname="liba.so")
+    world.build("near/liba.so", soname="liba.so")
     world.program("near/liba.so", runpath="$ORIGIN/../near")
     assert world.play(LD_LIBRARY_PATH=str(world.folder / "empty")) == ["bin/../near/liba.so"]
     assert world.rule("liba.so") == "DT_RUNPATH of bin/program"
 
 
 def test_rpath_serves_the_needs_of_needs(world: World) -> None:
-    world.library("near/libb.so", soname="libb.so")
-    world.library("near/liba.so", "near/libb.so", soname="liba.so")
+    world.build("near/libb.so", soname="libb.so")
+    world.build("near/liba.so", "near/libb.so", soname="liba.so")
     world.program("near/liba.so", rpath="$ORIGIN/../near")
     assert world.play() == ["bin/../near/liba.so", "bin/../near/libb.so"]
     assert world.rule("libb.so") == "DT_RPATH of bin/program"
 
 
 def test_runpath_serves_nobody_else(world: World) -> None:
-    world.library("near/libb.so", soname="libb.so")
-    world.library("near/liba.so", "near/libb.so", soname="liba.so")
+    world.build("near/libb.so", soname="libb.so")
+    world.build("near/liba.so", "near/libb.so", soname="liba.so")
     world.program()
-    world.library("top/libtop.so", "near/liba.so", soname="libtop.so", runpath="$ORIGIN/../near")
+    world.build("top/libtop.so", "near/liba.so", soname="libtop.so", runpath="$ORIGIN/../near")
     assert world.play(str(world.folder / "top/libtop.so")) == []
     assert world.rule("libb.so") == "not found"
 
 
 def test_runpath_shuts_out_the_rpath_of_who_asked(world: World) -> None:
-    world.library("near/libb.so", soname="libb.so")
-    world.library("near/liba.so", "near/libb.so", soname="liba.so", runpath="/nowhere")
-    world.library("top/libtop.so", "near/liba.so", soname="libtop.so", rpath="$ORIGIN/../near")
+    world.build("near/libb.so", soname="libb.so")
+    world.build("near/liba.so", "near/libb.so", soname="liba.so", runpath="/nowhere")
+    world.build("top/libtop.so", "near/liba.so", soname="libtop.so", rpath="$ORIGIN/../near")
     world.program()
     assert world.play(str(world.folder / "top/libtop.so")) == []
 
 
 def test_rpath_passes_through_one_that_has_runpath(world: World) -> None:
     """top (RPATH) → middle (RUNPATH) → low (neither): low still has the RPATH of top."""
-    world.library("near/libx.so", soname="libx.so")
-    world.library("low/liblow.so", "near/libx.so", soname="liblow.so")
-    world.library("near/libmiddle.so", "low/liblow.so", soname="libmiddle.so", runpath="$ORIGIN/../low")
-    world.library("top/libtop.so", "near/libmiddle.so", soname="libtop.so", rpath="$ORIGIN/../near")
+    world.build("near/libx.so", soname="libx.so")
+    world.build("low/liblow.so", "near/libx.so", soname="liblow.so")
+    world.build("near/libmiddle.so", "low/liblow.so", soname="libmiddle.so", runpath="$ORIGIN/../low")
+    world.build("top/libtop.so", "near/libmiddle.so", soname="libtop.so", rpath="$ORIGIN/../near")
     world.program()
     assert world.play(str(world.folder / "top/libtop.so"))[-1] == "top/../near/libx.so"
     assert world.rule("libx.so") == "DT_RPATH of top/libtop.so"
@@ -89,16 +89,16 @@ def test_rpath_passes_through_one_that_has_runpath(world: World) -> None:
 
 @pytest.mark.parametrize(("rpath", "runpath"), [("$ORIGIN/../near", ""), ("", "$ORIGIN/../near")])
 def test_dlopen_searches_for_its_caller(world: World, rpath: str, runpath: str) -> None:
-    world.library("near/liba.so", soname="liba.so")
-    caller = world.library("top/libtop.so", soname="libtop.so", rpath=rpath, runpath=runpath)
+    world.build("near/liba.so", soname="liba.so")
+    caller = world.build("top/libtop.so", soname="libtop.so", rpath=rpath, runpath=runpath)
     world.program()
     assert world.play(f"{caller}=liba.so") == ["top/libtop.so", "top/../near/liba.so"]
     assert world.play(str(caller), "liba.so") == ["top/libtop.so"]
 
 
 def test_origin_is_the_folder_of_the_path_opened_not_of_the_link_s_target(world: World) -> None:
-    world.library("real/libpart.so", soname="libpart.so")
-    world.library("real/libloader.so", soname="libloader.so", runpath="$ORIGIN")
+    world.build("real/libpart.so", soname="libpart.so")
+    world.build("real/libloader.so", soname="libloader.so", runpath="$ORIGIN")
     link = world.folder / "bundle/libloader-1.so"
     link.parent.mkdir()
     link.symlink_to("../real/libloader.so")
@@ -110,7 +110,7 @@ def test_origin_is_the_folder_of_the_path_opened_not_of_the_link_s_target(world:
 
 
 def test_origin_of_the_program_is_the_folder_of_its_file(world: World) -> None:
-    world.library("near/liba.so", soname="liba.so")
+    world.build("near/liba.so", soname="liba.so")
     world.program("near/liba.so", runpath="$ORIGIN/../near")
     (world.folder / "other/bin").mkdir(parents=True)
     (world.folder / "other/bin/python").symlink_to("../../bin/program")
@@ -126,8 +126,8 @@ def test_soname_that_is_loaded_is_not_searched_again(world: World) -> None:
 
 
 def test_file_name_is_no_soname(world: World) -> None:
-    world.library("near/libplain.so", soname="libother.so.1")
-    world.library("far/libplain.so", soname="libother.so.1")
+    world.build("near/libplain.so", soname="libother.so.1")
+    world.build("far/libplain.so", soname="libother.so.1")
     world.program()
     opened = str(world.folder / "near/libplain.so")
     assert world.play(opened, "libplain.so", LD_LIBRARY_PATH=str(world.folder / "far")) == [
@@ -137,7 +137,7 @@ def test_file_name_is_no_soname(world: World) -> None:
 
 
 def test_same_file_by_another_path_is_the_same_library(world: World) -> None:
-    one = world.library("near/liba.so")
+    one = world.build("near/liba.so")
     (world.folder / "far").mkdir()
     os.link(one, world.folder / "far/libtwin.so")
     world.program()
@@ -146,9 +146,9 @@ def test_same_file_by_another_path_is_the_same_library(world: World) -> None:
 
 
 def test_missing_need_leaves_nothing_loaded(world: World) -> None:
-    world.library("near/libgone.so", soname="libgone.so")
-    world.library("near/libgood.so", soname="libgood.so")
-    top = world.library("near/libtop.so", "near/libgood.so", "near/libgone.so", soname="libtop.so", runpath="$ORIGIN")
+    world.build("near/libgone.so", soname="libgone.so")
+    world.build("near/libgood.so", soname="libgood.so")
+    top = world.build("near/libtop.so", "near/libgood.so", "near/libgone.so", soname="libtop.so", runpath="$ORIGIN")
     world.program()
     (world.folder / "near/libgone.so").unlink()
     assert world.play(str(top)) == []
@@ -159,9 +159,9 @@ def test_missing_need_leaves_nothing_loaded(world: World) -> None:
 
 
 def test_what_follows_a_missing_need_is_marked(world: World) -> None:
-    world.library("near/libgone.so", soname="libgone.so")
-    world.library("near/libgood.so", soname="libgood.so")
-    top = world.library("near/libtop.so", "near/libgone.so", "near/libgood.so", soname="libtop.so", runpath="$ORIGIN")
+    world.build("near/libgone.so", soname="libgone.so")
+    world.build("near/libgood.so", soname="libgood.so")
+    top = world.build("near/libtop.so", "near/libgone.so", "near/libgood.so", soname="libtop.so", runpath="$ORIGIN")
     world.program()
     (world.folder / "near/libgone.so").unlink()
     world.play(str(top))
@@ -172,10 +172,10 @@ def test_what_follows_a_missing_need_is_marked(world: World) -> None:
 
 
 def test_needs_are_loaded_breadth_first(world: World) -> None:
-    world.library("n/libd.so", soname="libd.so")
-    world.library("n/libc1.so", soname="libc1.so")
-    world.library("n/libb.so", "n/libd.so", soname="libb.so", rpath="$ORIGIN")
-    world.library("n/liba.so", "n/libb.so", "n/libc1.so", soname="liba.so", rpath="$ORIGIN")
+    world.build("n/libd.so", soname="libd.so")
+    world.build("n/libc1.so", soname="libc1.so")
+    world.build("n/libb.so", "n/libd.so", soname="libb.so", rpath="$ORIGIN")
+    world.build("n/liba.so", "n/libb.so", "n/libc1.so", soname="liba.so", rpath="$ORIGIN")
     world.program()
     assert world.play(str(world.folder / "n/liba.so")) == ["n/liba.so", "n/libb.so", "n/libc1.so", "n/libd.so"]
 
@@ -206,7 +206,7 @@ def test_file_that_is_no_library_ends_the_search(world: World) -> None:
 
 
 def test_dangling_link_and_missing_folder_are_passed_over(world: World) -> None:
-    world.library("far/liba.so", soname="liba.so")
+    world.build("far/liba.so", soname="liba.so")
     (world.folder / "near").mkdir()
     (world.folder / "near/liba.so").symlink_to("gone")
     world.program()
@@ -220,7 +220,7 @@ def test_dangling_link_and_missing_folder_are_passed_over(world: World) -> None:
 def test_subfolders_for_the_cpu_come_first(world: World) -> None:
     best = read_system().hwcaps[0]
     two_of(world, "liba.so")
-    world.library(f"far/glibc-hwcaps/{best}/liba.so", soname="liba.so")
+    world.build(f"far/glibc-hwcaps/{best}/liba.so", soname="liba.so")
     world.program()
     assert world.play("liba.so", LD_LIBRARY_PATH=f"{world.folder}/far") == [f"far/glibc-hwcaps/{best}/liba.so"]
 
@@ -235,7 +235,7 @@ def test_name_with_a_slash_is_not_searched(world: World) -> None:
     two_of(world, "liba.so")
     world.program()
     assert world.play("sub/liba.so", LD_LIBRARY_PATH=f"{world.folder}/far") == []
-    caller = world.library("top/libtop.so", soname="libtop.so")
+    caller = world.build("top/libtop.so", soname="libtop.so")
     assert world.play(f"{caller}=$ORIGIN/../near/liba.so") == ["top/libtop.so", "top/../near/liba.so"]
 
 

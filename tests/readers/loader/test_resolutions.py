@@ -10,7 +10,7 @@ import pytest
 from gpu_doctor.errors import UsageError
 from gpu_doctor.facts.imports import read_catalogue
 from gpu_doctor.model.imports import Catalogue
-from gpu_doctor.model.library import Elf, Resolution
+from gpu_doctor.model.libraries import Elf, Resolution
 from gpu_doctor.readers.loader.cache import LdCache
 from gpu_doctor.readers.loader.resolutions import resolve_environment, where
 from gpu_doctor.readers.loader.system import LdSystem

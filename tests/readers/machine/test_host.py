@@ -43,7 +43,7 @@ class Machine:
         path.symlink_to(target)
         return self
 
-    def library(self, folder: str, name: str, version: str, size: int = 300_000) -> Machine:
+    def place_library(self, folder: str, name: str, version: str, size: int = 300_000) -> Machine:
         self.file(f"{folder}/{name}.{version}", ELF_64 + bytes(size))
         return self.link(f"{folder}/{name}.1", f"{name}.{version}")
 
@@ -75,7 +75,9 @@ def bare_metal(machine: Machine) -> Machine:
         machine.file(f"/dev/{name}")
     machine.pci("0000:00:02.0", "0x8086", "0x46a6", "0x030000").pci("0000:01:00.0", "0x10de", "0x2684", "0x030000")
     machine.pci("0000:01:00.1", "0x10de", "0x22ba", "0x040300").pci("0000:41:00.0", "0x10de", "0x20b2", "0x030200")
-    machine.library(SYSTEM_LIB, "libcuda.so", "535.54.03").library(SYSTEM_LIB, "libnvidia-ml.so", "535.54.03")
+    machine.place_library(SYSTEM_LIB, "libcuda.so", "535.54.03").place_library(
+        SYSTEM_LIB, "libnvidia-ml.so", "535.54.03"
+    )
     machine.file(
         f"{SYSTEM_LIB}/libc.so.6", ELF_64 + b"\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n"
     )
@@ -155,7 +157,7 @@ def libcuda(machine: Machine, **environ: str) -> DriverLibrary:
 
 
 def test_the_library_path_comes_first(bare_metal: Machine) -> None:
-    bare_metal.library("/opt/other", "libcuda.so", "550.54.14")
+    bare_metal.place_library("/opt/other", "libcuda.so", "550.54.14")
     library = libcuda(bare_metal, LD_LIBRARY_PATH="/empty::relative:/opt/other")
     assert (library.version, library.rule) == ("550.54.14", "LD_LIBRARY_PATH")
 
@@ -166,7 +168,7 @@ def test_a_library_of_another_word_size_is_passed_over(bare_metal: Machine) -> N
 
 
 def test_a_stub_is_known_by_its_folder(bare_metal: Machine) -> None:
-    bare_metal.library("/usr/local/cuda/lib64/stubs", "libcuda.so", "999.99.99")
+    bare_metal.place_library("/usr/local/cuda/lib64/stubs", "libcuda.so", "999.99.99")
     library = libcuda(bare_metal, LD_LIBRARY_PATH="/usr/local/cuda/lib64/stubs")
     assert (library.kind, library.rule) == ("stub", "LD_LIBRARY_PATH")
 
@@ -190,19 +192,19 @@ def test_a_large_library_without_version_is_a_driver(machine: Machine) -> None:
 
 @pytest.mark.parametrize("cuda", ["cuda", "cuda-12.8"])
 def test_a_compat_library_is_known_by_its_folder(bare_metal: Machine, cuda: str) -> None:
-    bare_metal.library(f"/usr/local/{cuda}/compat", "libcuda.so", "570.86.15")
+    bare_metal.place_library(f"/usr/local/{cuda}/compat", "libcuda.so", "570.86.15")
     library = libcuda(bare_metal, LD_LIBRARY_PATH=f"/usr/local/{cuda}/compat")
     assert (library.kind, library.version) == ("compat", "570.86.15")
 
 
 def test_a_folder_that_is_only_called_compat_is_not_one(bare_metal: Machine) -> None:
-    bare_metal.library("/opt/compat", "libcuda.so", "570.86.15")
+    bare_metal.place_library("/opt/compat", "libcuda.so", "570.86.15")
     assert libcuda(bare_metal, LD_LIBRARY_PATH="/opt/compat").kind == "driver"
 
 
 def test_outside_the_search_of_ld_so_only_nvml_counts(machine: Machine) -> None:
     for name in ("libcuda.so", "libnvidia-ml.so"):
-        machine.library("/usr/local/nvidia/lib64", name, "535.54.03")
+        machine.place_library("/usr/local/nvidia/lib64", name, "535.54.03")
     host = machine.host()
     assert host.libcuda is None
     assert host.libnvidia_ml is not None
@@ -218,13 +220,13 @@ def test_the_cache_of_ld_so_is_read(machine: Machine) -> None:
     header = struct.pack("=20sIIB3xI12x", b"glibc-ld.so.cache1.1", 1, len(strings), 2, 0)
     entry = struct.pack("=iIIIQ", flags[MACHINE], start, start + 13, 0, 0)
     machine.file("/etc/ld.so.cache", header + entry + strings)
-    machine.library("/opt/driver", "libcuda.so", "550.54.14").library("/usr/lib", "libcuda.so", "535.54.03")
+    machine.place_library("/opt/driver", "libcuda.so", "550.54.14").place_library("/usr/lib", "libcuda.so", "535.54.03")
     library = libcuda(machine)
     assert (library.path, library.rule) == (machine.at("/opt/driver/libcuda.so.1"), "ld.so.cache")
 
 
 def test_a_given_search_answers_instead(bare_metal: Machine) -> None:
-    place = bare_metal.library("/opt/run", "libcuda.so", "580.95.05").at("/opt/run/libcuda.so.1")
+    place = bare_metal.place_library("/opt/run", "libcuda.so", "580.95.05").at("/opt/run/libcuda.so.1")
     host = bare_metal.host(search=lambda name: (place, "DT_RUNPATH") if name == "libcuda.so.1" else None)
     assert host.libcuda is not None
     assert (host.libcuda.path, host.libcuda.version, host.libcuda.rule) == (place, "580.95.05", "DT_RUNPATH")
