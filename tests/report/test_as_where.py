@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
 
 from gpu_doctor.model.libraries import Tried
 from gpu_doctor.report import as_where, as_where_json
@@ -83,3 +86,11 @@ def test_json_keeps_every_path_tried() -> None:
 
 def test_a_library_that_nobody_asks_for_is_said() -> None:
     assert "nothing in this environment asks for libx" in as_where.render("libx", (), TARGET, Look())
+
+
+def test_json_follows_the_published_schema() -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs/schema/where-1.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    missing = kit.resolution("a.so", None, "libx.so.1", "libx.so", found=None, optional=True)
+    for answers in ((), (FOUND, missing)):
+        jsonschema.validate(json.loads(as_where_json.render("libx", answers)), schema)
