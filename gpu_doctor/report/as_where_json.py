@@ -1,4 +1,4 @@
-"""Which file serves a library as JSON, `gpu-doctor/where/1`, with every path tried; its schema is docs/schema/where-1.json."""
+"""Which file serves a library as JSON, `gpu-doctor/where/1`; its schema is docs/schema/where-1.json."""
 
 from __future__ import annotations
 
