@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Put `pip check`, `uv pip check` and `gpu-doctor check` before every lab, and print the answers as Markdown.
 
-Run it with a Python that has the project and its dev group installed.
+Run it with a Python that has the project and its dev group, such as `.cache/test-env/bin/python`.
 """
 
 from __future__ import annotations
