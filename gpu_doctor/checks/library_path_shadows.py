@@ -70,14 +70,14 @@ def _finding(inventory: Inventory, folder: str, value: str, shadowed: list[Resol
         evidence.append(Evidence(what, f"{resolution.found}, in front of {own[name]}", resolution.rule))
     lacking = [s for s in inventory.symbols if s.defined is False and s.provider in {r.found for r in shadowed}]
     evidence += [Evidence("undefined symbol", f"{s.symbol} is not in {s.provider}", s.consumer) for s in lacking[:3]]
-    part = " of one cuDNN, whose loader and other parts come from the package" if mixed else ""
+    part = ": parts of another cuDNN, while its loader stays the package's" if mixed else ""
     rest = ":".join(p for p in value.split(":") if p and p != folder)
     return Finding(
         rule=RULE.id,
         severity="error" if mixed or lacking else "warning",
         subject=folder,
-        message=f"{VARIABLE} names {folder}, which serves {len(files)} librar{'y' if len(files) == 1 else 'ies'}{part} "
-        "instead of the environment's own.",
+        message=f"{VARIABLE} names {folder}, which serves {len(files)} librar{'y' if len(files) == 1 else 'ies'} "
+        f"instead of the environment's own{part}.",
         evidence=tuple(evidence),
         remedy=Remedy(f"Start without {folder} in {VARIABLE}.", "safe", (SetVariable(VARIABLE, rest or None),)),
         seats=(

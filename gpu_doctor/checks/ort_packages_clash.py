@@ -1,8 +1,7 @@
 """Several ONNX Runtime packages share one folder, or the survivor was gutted when the other one was removed.
 
 What it finds. `onnxruntime`, `onnxruntime-gpu`, `onnxruntime-directml` and their like install into the same
-`onnxruntime/` folder. The one written last wins; its files lie under the other's name. Removing one takes files away
-from the one that stays.
+`onnxruntime/` folder. The one written last wins, under the other's name. Removing one robs the one that stays.
 
 Why it matters. When the CPU package was written last, CUDAExecutionProvider is gone and sessions run on the CPU
 without an error. `faster-whisper` and others pull in the CPU package by themselves. `pip check` reports no conflict.
@@ -83,11 +82,12 @@ def _outcome(winner: str | Unknown | None, wanted: Distribution) -> str:
 
 
 def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> Finding:
+    lost = sum(damage.files for damage in gone)
     return Finding(
         rule=RULE.id,
         severity="error",
         subject=package.name,
-        message=f"{package.label} has lost {len(gone)} of its files: a package that shared its folder was removed.",
+        message=f"{package.label} has lost {lost} of its files: a package that shared its folder was removed.",
         evidence=tuple(Evidence("missing", d.path, package.metadata) for d in gone[:4]),
         remedy=_reinstall(inventory, [package.name], package),
         seats=("onnxruntime", package.name),
@@ -97,4 +97,4 @@ def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> 
 def _reinstall(inventory: Inventory, names: list[str], wanted: Distribution) -> Remedy:
     exact = wanted.name if isinstance(wanted.version, Unknown) else f"{wanted.name}=={wanted.version.public}"
     steps = (remove(inventory, *names), install(inventory, exact))
-    return Remedy(f"Remove {' and '.join(names)}, then install {wanted.name} alone.", "ask", steps)
+    return Remedy(f"Remove {' and '.join(names)}, then install {wanted.name} and no other.", "ask", steps)

@@ -52,13 +52,13 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
 
 def _finding(inventory: Inventory, package: Distribution, damages: list[Damage]) -> Finding:
     kinds = {kind: [d for d in damages if d.problem == kind] for kind in ("missing", "truncated", "altered")}
-    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
-    files = "1 file" if len(damages) == 1 else f"{len(damages)} files"
-    verb = "is" if len(damages) == 1 else "are"
+    counts = ", ".join(f"{sum(d.files for d in rows)} {kind}" for kind, rows in kinds.items() if rows)
+    number = sum(d.files for d in damages)
+    files, verb = ("1 file", "is") if number == 1 else (f"{number} files", "are")
     worst = sorted(damages, key=lambda d: SEVERITIES.index(_severity(d)))
     evidence = [Evidence(d.problem, f"expected {d.expected}, found {d.found}", d.path) for d in worst[:_SHOWN]]
     if len(damages) > _SHOWN:
-        evidence.append(Evidence("and", f"{len(damages) - _SHOWN} more files", f"{package.metadata}/RECORD"))
+        evidence.append(Evidence("and", f"{number - _SHOWN} more files", f"{package.metadata}/RECORD"))
     step = reinstall(inventory, package)
     remedy = Remedy(f"Write the files of {package.label} again.", "ask", (step,)) if step else None
     return Finding(

@@ -97,13 +97,14 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Describe one file that is not what its owner's RECORD says."""
+    """Describe one file that is not what its owner's RECORD says, or, with `files` above 1, the rest of a long list."""
 
     path: str
     owner: str
     problem: Literal["missing", "truncated", "altered"]
     expected: str
     found: str
+    files: int = 1
 
 
 @dataclass(frozen=True, slots=True)

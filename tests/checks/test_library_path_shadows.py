@@ -36,7 +36,7 @@ def served(consumer: str, name: str, folder: str, rule: str = "LD_LIBRARY_PATH")
 def test_an_older_cudnns_parts_under_the_packages_loader() -> None:
     finding = only(judge("library-path-shadows", environment(OLD, served(LOADER, "libcudnn_ops.so.9", OLD))))
     assert (finding.severity, finding.subject) == ("error", OLD)
-    assert "one cuDNN, whose loader" in finding.message
+    assert "parts of another cuDNN, while its loader stays" in finding.message
     assert evidence(finding)["LD_LIBRARY_PATH"] == OLD
     assert f"in front of {SITE}/{OPS}" in evidence(finding)["libcudnn_ops.so.9 for libcudnn.so.9"]
     assert commands(finding) == ["unset LD_LIBRARY_PATH"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpu_doctor.model.inventory import Damage, Overlap
@@ -88,6 +90,11 @@ def test_the_survivor_of_a_removal_is_gutted() -> None:
     assert "lost 2 of its files" in finding.message
     assert len(finding.evidence) == 2
     assert commands(finding)[-1].endswith("onnxruntime-gpu==1.20.2")
+
+
+def test_every_lost_file_is_counted_the_rest_of_a_long_list_too() -> None:
+    gone = (damage("onnxruntime/__init__.py"), replace(damage("RECORD"), files=98))
+    assert "lost 99 of its files" in only(judge("ort-packages-clash", inventory(GPU, damages=gone))).message
 
 
 def test_the_lost_files_are_its_consequence_not_a_second_alarm() -> None:

@@ -34,6 +34,12 @@ def test_a_truncated_library() -> None:
     ]
 
 
+def test_the_rest_of_a_long_list_is_counted() -> None:
+    rest = Damage(f"{CUDNN.metadata}/RECORD", CUDNN.name, "truncated", "its other files", "98 more not as recorded", 98)
+    finding = only(judge("package-files-damaged", inventory(CUDNN, damages=(damage(OPS), rest))))
+    assert finding.message.startswith("99 files of nvidia-cudnn-cu12 9.10.2.21 are not as installed (99 truncated)")
+
+
 def test_a_missing_module() -> None:
     gone = damage("torch/nn/functional.py", "missing", "torch")
     assert only(judge("package-files-damaged", inventory(dist("torch", "2.8.0"), damages=(gone,)))).severity == "error"

@@ -156,6 +156,11 @@ def _most_telling(damages: list[Damage], owner: Distribution) -> list[Damage]:
     kept, rest = ranked[: _MOST_DAMAGES - 1], ranked[_MOST_DAMAGES - 1 :]
     problem = Counter(damage.problem for damage in rest).most_common(1)[0][0]
     summary = Damage(
-        f"{owner.metadata}/RECORD", owner.name, problem, "its other files", f"{len(rest)} more not as recorded"
+        f"{owner.metadata}/RECORD",
+        owner.name,
+        problem,
+        "its other files",
+        f"{len(rest)} more not as recorded",
+        len(rest),
     )
     return [*sorted(kept, key=lambda damage: damage.path), summary]

@@ -174,7 +174,7 @@ def test_many_damages_are_counted_and_libraries_told_first(tmp_path: Path) -> No
     found = damages(tmp_path)
     assert len(found) == 200
     assert f"{tmp_path}/pkg/zz.so" in {d.path for d in found}
-    assert found[-1] == Damage(f"{info}/RECORD", "pkg", "missing", "its other files", "102 more not as recorded")
+    assert found[-1] == Damage(f"{info}/RECORD", "pkg", "missing", "its other files", "102 more not as recorded", 102)
     assert list(found[:-1]) == sorted(found[:-1], key=lambda d: d.path)
 
 
