@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gpu_doctor import __version__
@@ -20,8 +20,22 @@ if TYPE_CHECKING:
     from gpu_doctor.model.hardware import Gpu
     from gpu_doctor.model.inventory import Inventory
     from gpu_doctor.model.libraries import Library, Resolution
+    from gpu_doctor.model.probes import Kind
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Say whether and how to ask the live interpreter.
+
+    `static` asks nothing. `deadline` is for each question, in seconds (None: what suits each). `thorough` makes the
+    experiments that otherwise follow only on a failure.
+    """
+
+    static: bool = False
+    deadline: float | None = None
+    thorough: bool = False
 
 
 def quiet(_stage: str) -> None:
@@ -48,14 +62,16 @@ def examine(
     *,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    asking: Asking = Asking(),
     progress: Progress = quiet,
 ) -> Report:
-    """Look at the target and judge what was seen."""
+    """Look at the target and judge what was seen; only what the chosen rules need is asked."""
     from gpu_doctor.facts.tables import Facts
 
     rules = _chosen(select, ignore)
     facts = Facts.load()
-    inventory = _inventory(target, environ, facts, progress)
+    kinds = frozenset(kind for item in rules for kind in item.rule.probes)
+    inventory = _inventory(target, environ, facts, asking, kinds, progress)
     progress("judging")
     return _report([inventory], rules, facts)
 
@@ -67,11 +83,14 @@ def judge(inventories: Sequence[Inventory], *, select: Sequence[str] = (), ignor
     return _report(inventories, _chosen(select, ignore), Facts.load())
 
 
-def take_inventory(target: Target, environ: Mapping[str, str], progress: Progress = quiet) -> Inventory:
+def take_inventory(
+    target: Target, environ: Mapping[str, str], asking: Asking = Asking(), progress: Progress = quiet
+) -> Inventory:
     """Look at the target without judging it."""
     from gpu_doctor.facts.tables import Facts
+    from gpu_doctor.model.probes import KINDS
 
-    return _inventory(target, environ, Facts.load(), progress)
+    return _inventory(target, environ, Facts.load(), asking, frozenset(KINDS), progress)
 
 
 def take_libraries(
@@ -147,10 +166,19 @@ def _require(names: set[str], rules: Mapping[str, LoadedRule]) -> None:
         raise UsageError(f"there is no rule {name!r}", hint)
 
 
-def _inventory(target: Target, environ: Mapping[str, str], facts: Facts, progress: Progress) -> Inventory:
+def _inventory(
+    target: Target,
+    environ: Mapping[str, str],
+    facts: Facts,
+    asking: Asking,
+    kinds: frozenset[Kind],
+    progress: Progress,
+) -> Inventory:
     from gpu_doctor.collect.inventory import take_inventory as take
+    from gpu_doctor.collect.live import Wish
 
-    return take(target, environ, facts, progress)
+    wish = Wish(frozenset() if asking.static else kinds, asking.deadline, asking.thorough)
+    return take(target, environ, facts, progress, wish)
 
 
 def _assumed(target: Target) -> Hardware:

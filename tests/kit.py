@@ -10,6 +10,7 @@ from packaging.version import Version
 from gpu_doctor.model.hardware import Driver, Gpu, Host
 from gpu_doctor.model.inventory import BuiltFor, Distribution, Interpreter, Inventory, PathEntry
 from gpu_doctor.model.libraries import NO_GPU_CODE, Elf, GpuCode, Library, Resolution
+from gpu_doctor.model.probes import Kind, Measure, Outcome, Probe, Trial
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 
@@ -104,6 +105,18 @@ def resolution(consumer: str, package: str | None, *names: str, found: str | Non
     place = found if found is None or found.startswith("/") else f"{SITE}/{found}"
     base = Resolution((), full, package, names, "dlopen", place, "DT_RPATH" if found else "not found")
     return replace(base, **changes)
+
+
+def probe(kind: Kind, subject: str, ending: Any = "answered", *trials: Trial, **changes: Any) -> Probe:
+    """A question to the live interpreter; `measured={"version": "2.8.0"}` gives its answer."""
+    measured = tuple(Measure(name, value) for name, value in changes.pop("measured", {}).items())
+    again = changes.pop("again", f"{PREFIX}/bin/python -c …")
+    return Probe(kind, subject, ending, trials=trials, measured=measured, again=again, **changes)
+
+
+def trial(name: str, outcome: Outcome = "passed", detail: str = "", **measured: str) -> Trial:
+    """An experiment of a probe."""
+    return Trial(name, outcome, detail, tuple(Measure(n.replace("_", " "), v) for n, v in measured.items()))
 
 
 def inventory(*distributions: Distribution, **changes: Any) -> Inventory:

@@ -16,8 +16,12 @@ from gpu_doctor.cli.options import (
     Ignore,
     Output,
     Prefix,
+    ProbeTimeout,
     Python,
     Select,
+    Static,
+    Thorough,
+    asking,
     chosen,
     chosen_rules,
     given,
@@ -28,8 +32,10 @@ from gpu_doctor.cli.streams import talk
 from gpu_doctor.errors import UsageError
 
 if TYPE_CHECKING:
+    from gpu_doctor.doctor import Asking
     from gpu_doctor.model.case import Report
     from gpu_doctor.model.inventory import Inventory
+    from gpu_doctor.model.target import Target
 
 _LARGEST_INVENTORY = 256 * 2**20
 
@@ -39,7 +45,9 @@ def check(
     prefix: Prefix = None,
     gpu: Gpus = None,
     driver: Driver = None,
-    static: Annotated[bool, typer.Option("--static", help="Read files only (this version never does more).")] = False,
+    static: Static = False,
+    probe_timeout: ProbeTimeout = None,
+    thorough: Thorough = False,
     select: Select = None,
     ignore: Ignore = None,
     fail_on: Annotated[
@@ -60,26 +68,20 @@ def check(
     selected, ignored = chosen_rules(select, ignore)
     with talk():
         if from_file is None:
-            report = _examined(python, prefix, gpu, driver, selected, ignored)
+            report = _examined(
+                chosen(python, prefix, gpu, driver), selected, ignored, asking(static, probe_timeout, thorough)
+            )
         else:
             report = _judged(from_file, tuple(gpu or ()), driver, selected, ignored)
     deliver(_drawn(report, format, output, static), output)
     raise typer.Exit(_exit_code(report, fail_on))
 
 
-def _examined(
-    python: str | None,
-    prefix: str | None,
-    gpus: list[str] | None,
-    driver: str | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-) -> Report:
+def _examined(target: Target, select: tuple[str, ...], ignore: tuple[str, ...], how: Asking) -> Report:
     from gpu_doctor import doctor
 
     with scanning() as progress:
-        target = chosen(python, prefix, gpus, driver)
-        return doctor.examine(target, os.environ, select=select, ignore=ignore, progress=progress)
+        return doctor.examine(target, os.environ, select=select, ignore=ignore, asking=how, progress=progress)
 
 
 def _judged(

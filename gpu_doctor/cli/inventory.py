@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import os
 
-from gpu_doctor.cli.options import As, Driver, Format, Gpus, Output, Prefix, Python, chosen
+from gpu_doctor.cli.options import (
+    As,
+    Driver,
+    Format,
+    Gpus,
+    Output,
+    Prefix,
+    ProbeTimeout,
+    Python,
+    Static,
+    Thorough,
+    asking,
+    chosen,
+)
 from gpu_doctor.cli.out import deliver, look
 from gpu_doctor.cli.progress import scanning
 
@@ -14,6 +27,9 @@ def inventory(
     prefix: Prefix = None,
     gpu: Gpus = None,
     driver: Driver = None,
+    static: Static = False,
+    probe_timeout: ProbeTimeout = None,
+    thorough: Thorough = False,
     format: As = Format.text,  # noqa: A002 - the option's name
     output: Output = None,
 ) -> None:
@@ -24,7 +40,8 @@ def inventory(
     from gpu_doctor import doctor
 
     with scanning() as progress:
-        seen = doctor.take_inventory(chosen(python, prefix, gpu, driver), os.environ, progress=progress)
+        target, how = chosen(python, prefix, gpu, driver), asking(static, probe_timeout, thorough)
+        seen = doctor.take_inventory(target, os.environ, how, progress)
     if format is Format.json:
         from gpu_doctor.model import plain
 

@@ -14,7 +14,10 @@ from gpu_doctor.cli.streams import talk
 from gpu_doctor.errors import UsageError
 
 if TYPE_CHECKING:
+    from gpu_doctor.doctor import Asking
     from gpu_doctor.model.target import Target
+
+_LONGEST = 24 * 3600
 
 
 class Format(str, Enum):
@@ -61,6 +64,14 @@ Ignore = Annotated[
     list[str] | None,
     typer.Option("--ignore", metavar="RULE", help="Leave these rules out.", autocompletion=complete_rule),
 ]
+Static = Annotated[bool, typer.Option("--static", help="Read files only; start no interpreter of the target.")]
+ProbeTimeout = Annotated[
+    float | None,
+    typer.Option("--probe-timeout", metavar="SECONDS", help="Give each question to the interpreter this long."),
+]
+Thorough = Annotated[
+    bool, typer.Option("--thorough", help="Make every experiment, not only those that a failure calls for.")
+]
 As = Annotated[Format, typer.Option("--format", help="What to write.")]
 Output = Annotated[str | None, typer.Option("--output", metavar="FILE", help="Write here, not to stdout.")]
 
@@ -75,6 +86,17 @@ def chosen(python: str | None, prefix: str | None, gpus: Iterable[str] | None, d
     except FileNotFoundError as error:
         raise UsageError("the current folder does not exist any more", "cd to one that does") from error
     return doctor.choose(python, prefix, os.environ, here, tuple(gpus or ()), driver)
+
+
+def asking(static: bool, probe_timeout: float | None, thorough: bool) -> Asking:
+    """Return how to ask the live interpreter; refuse options that contradict each other."""
+    from gpu_doctor.doctor import Asking
+
+    if static and (probe_timeout is not None or thorough):
+        raise UsageError("--static asks nothing, so --probe-timeout and --thorough make no sense with it")
+    if probe_timeout is not None and not 0 < probe_timeout <= _LONGEST:
+        raise UsageError(f"--probe-timeout must be more than 0 and at most {_LONGEST} seconds")
+    return Asking(static, probe_timeout, thorough)
 
 
 def given(**options: str | None) -> None:

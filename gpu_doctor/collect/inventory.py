@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from gpu_doctor.collect.hardware import ask_for_hardware
+from gpu_doctor.collect.hardware import Observed, ask_for_hardware
+from gpu_doctor.collect.live import Live, Wish
 from gpu_doctor.collect.packages import Packages, ReadElf, read_packages, read_shared_libraries
 from gpu_doctor.facts.imports import read_catalogue
 from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
 from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.target import Target
@@ -23,12 +25,26 @@ from gpu_doctor.readers.packages.overlaps import find_overlaps
 Progress = Callable[[str], None]
 
 
-def take_inventory(target: Target, environ: Mapping[str, str], facts: Facts, progress: Progress) -> Inventory:
-    """Look at everything: packages, files, libraries, the machine and its GPUs."""
+def take_inventory(
+    target: Target, environ: Mapping[str, str], facts: Facts, progress: Progress, wish: Wish
+) -> Inventory:
+    """Look at everything: packages, files, libraries, the machine and its GPUs, and ask the live interpreter."""
     host = read_host(environ)
     hardware = ask_for_hardware(target, host, environ, facts)
     progress("reading packages")
     packages = read_packages(target, environ)
+    with Live(packages, host, environ, facts, wish) as live:
+        return live.complete(_static(target, packages, host, hardware, environ, progress), progress)
+
+
+def _static(
+    target: Target,
+    packages: Packages,
+    host: Host,
+    hardware: Callable[[], Observed],
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Inventory:
     progress("comparing files with their records")
     overlaps, damages = _files(packages)
     elf: ReadElf = lru_cache(maxsize=None)(read_elf)

@@ -12,6 +12,7 @@ from gpu_doctor.errors import FactsError
 from gpu_doctor.facts import load, packages
 from gpu_doctor.facts.drivers import Drivers, DriverSpan, MinimumDriver, parse_driver
 from gpu_doctor.facts.gpus import GpuFact, Gpus
+from gpu_doctor.facts.modules import read_modules
 from gpu_doctor.facts.packages import CTranslate2Fact, Cudnn, OnnxRuntimeFact
 from gpu_doctor.facts.torch import TorchBuild, TorchBuilds, TorchCompanions
 from gpu_doctor.facts.wheels import Wheels
@@ -41,6 +42,10 @@ class Facts:
     def date(self) -> str:
         """Return the newest date on which a row was checked, as `2026-11-20`."""
         return load.newest_check(self._folder)
+
+    def modules(self) -> dict[str, str]:
+        """Return the module to import for each distribution of the GPU stack, by its name."""
+        return read_modules(self._folder)
 
     # GPUs and drivers
 

@@ -6,14 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+from gpu_doctor.model.probes import Kind
 from gpu_doctor.model.remedy import Remedy
 
 Severity = Literal["error", "warning", "note"]
-Stage = Literal["host", "packages", "libraries", "gpu-code"]
+Stage = Literal["host", "packages", "libraries", "gpu-code", "running"]
 Status = Literal["passed", "failed", "skipped", "crashed"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-STAGES: tuple[Stage, ...] = ("host", "packages", "libraries", "gpu-code")
+STAGES: tuple[Stage, ...] = ("host", "packages", "libraries", "gpu-code", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Rule:
     `id` is also the file name, the docs page and the SARIF ruleId. `severity` is the worst the rule reports. `stage`
     orders causes: what is wrong earlier explains what is wrong later. `yields_to` lists the rules whose finding about
     the same seat makes this one a consequence. `symptoms` are regular expressions of error texts that it prints.
+    `probes` are the kinds of questions to the live interpreter whose answers it reads.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Rule:
     stage: Stage
     yields_to: tuple[str, ...] = ()
     symptoms: tuple[str, ...] = ()
+    probes: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,11 @@ from packaging.version import Version
 
 from gpu_doctor.model.hardware import Driver, Gpu, Host
 from gpu_doctor.model.libraries import Library, Resolution, SymbolNeed
+from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
+
+UNASKED = Unknown("only files were read")
 
 Manager = Literal["uv", "pip", "conda", "poetry", "pipenv", "system", "colab"]
 
@@ -120,6 +123,7 @@ class Inventory:
     """Hold everything observed of one target; rules judge from this alone.
 
     `driver` is None where it is certain that there is none; `gpus` is empty where it is certain that there are none.
+    `probes` is Unknown where the live interpreter was not asked at all.
     """
 
     target: Target
@@ -134,6 +138,7 @@ class Inventory:
     driver: Driver | Unknown | None
     gpus: tuple[Gpu, ...] | Unknown
     observations: tuple[Observation, ...] = ()
+    probes: tuple[Probe, ...] | Unknown = UNASKED
 
     def distribution(self, name: str) -> Distribution | None:
         """Return the active distribution of this canonical name, or None."""

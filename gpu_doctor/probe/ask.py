@@ -1,22 +1,23 @@
 """Ask an interpreter one question, in a child that may die; how it died is part of the answer.
 
-A question is a Python file with a function `answer(argument)` that returns a JSON value. It travels to the child and
-back through one anonymous file, so whatever the child prints is only a log. Nothing is written to any disk.
+A question is a Python file with a function `answer(argument, notes)` that returns a JSON value; `notes.trial` makes an
+experiment of which something is known even where the child dies of it. All of it travels to the child and back
+through one anonymous file, so whatever the child prints is only a log. Nothing is written to any disk.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from gpu_doctor.probe.channel import Told, read
 from gpu_doctor.probe.leash import Departure, Leash, clean
 
 Ending = Literal["answered", "raised", "crashed", "timed out", "stuck", "unrunnable"]
@@ -26,8 +27,6 @@ SCRIPTS = Path(__file__).parent / "scripts"
 _RUNNER = SCRIPTS / "_runner.py"
 _ANSWER_LIMIT = 16 * 2**20
 _REASON_LIMIT = 500
-# A child whose asker was killed lives this much longer than its deadline.
-_ORPHAN_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class Answer:
     process ended without an answer, by a signal or an exit code. `timed out`: its process group was killed at the
     deadline. `stuck`: it survived even that and is still there. `unrunnable`: the interpreter did not get as far as
     the question. `reason` is one plain clause, empty when answered; `log` is the end of the child's output, cleaned.
+    `told` is all that the child left in the channel, however it ended.
     """
 
     ending: Ending
@@ -45,32 +45,40 @@ class Answer:
     reason: str
     log: str
     seconds: float
+    told: Told = field(default_factory=Told)
 
 
 class Pending:
     """Hold a question that was asked and not yet answered; leaving its `with` block ends the child."""
 
-    def __init__(self, channel: int, sent: bytes, deadline: float) -> None:
+    def __init__(self, channel: int, deadline: float) -> None:
         self._channel = channel
-        self._sent = sent
         self._deadline = deadline
         self._began = time.monotonic()
         self._leash: Leash | None = None
         self._answer: Answer | None = None
 
-    def _start(self, command: list[str], environ: Mapping[str, str]) -> None:
+    def _start(self, command: list[str], environ: Mapping[str, str], memory_limit: int | None) -> None:
         try:
-            self._leash = Leash(command, environ, self._deadline, (self._channel,))
+            self._leash = Leash(command, environ, self._deadline, (self._channel,), memory_limit)
         except (OSError, ValueError) as error:
             self._finish("unrunnable", None, f"{command[0]} cannot be started: {_os_reason(error)}", "")
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the answer is there, so that `result` does not wait."""
+        return self._answer is not None or self._leash is None or self._leash.over
 
     def result(self) -> Answer:
         """Return the answer, waiting for it at most until the deadline and the seconds a kill takes."""
         if self._answer is None:
             assert self._leash is not None
             departure = self._leash.wait()
-            ending, value, reason = self._judge(departure)
-            self._finish(ending, value, reason, departure.log)
+            told = Told()
+            if departure.how != "stuck":
+                told = read(os.pread(self._channel, _ANSWER_LIMIT, 0))
+            ending, value, reason = self._judge(departure, told)
+            self._finish(ending, value, reason, departure.log, told)
         assert self._answer is not None
         return self._answer
 
@@ -88,8 +96,8 @@ class Pending:
             self._leash.stop()
         self._close()
 
-    def _finish(self, ending: Ending, value: Any, reason: str, log: str) -> None:
-        self._answer = Answer(ending, value, reason, log, time.monotonic() - self._began)
+    def _finish(self, ending: Ending, value: Any, reason: str, log: str, told: Told | None = None) -> None:
+        self._answer = Answer(ending, value, reason, log, time.monotonic() - self._began, told or Told())
         self._close()
 
     def _close(self) -> None:
@@ -97,21 +105,19 @@ class Pending:
             os.close(self._channel)
             self._channel = -1
 
-    def _judge(self, departure: Departure) -> tuple[Ending, Any, str]:
-        """Tell how the question ended, from how the process did and what it left in the channel."""
+    def _judge(self, departure: Departure, told: Told) -> tuple[Ending, Any, str]:
+        """Tell how the question ended, from how the process did and what it told."""
         if departure.how == "stuck":
             return "stuck", None, f"did not answer in {self._deadline:g} s and cannot be killed"
-        received = os.pread(self._channel, _ANSWER_LIMIT + 1, 0)
-        if len(received) > _ANSWER_LIMIT:
-            return "raised", None, f"an answer of more than {_ANSWER_LIMIT} bytes"
-        document = _parse(received)
-        if "answer" in document:
-            return "answered", document["answer"], ""
-        if "raised" in document:
-            return "raised", None, clean(str(document["raised"]).encode("utf-8", "replace"), _REASON_LIMIT)
+        if "answer" in told.result:
+            return "answered", told.result["answer"], ""
+        if "raised" in told.result:
+            return "raised", None, clean(str(told.result["raised"]).encode("utf-8", "replace"), _REASON_LIMIT)
+        if departure.memory:
+            return "crashed", None, f"was stopped because it held {departure.memory / 2**30:.1f} GiB of memory"
         if departure.how == "killed":
             return "timed out", None, f"did not answer in {self._deadline:g} s"
-        return _without_answer(departure.returncode or 0, started=received != self._sent, log=departure.log)
+        return _without_answer(departure.returncode or 0, started=told.started, log=departure.log)
 
 
 def start(
@@ -126,17 +132,16 @@ def start(
 ) -> Pending:
     """Ask `python` the question in `script` (a file of `probe/scripts`, or an absolute path) and do not wait.
 
-    `argument` is any JSON value. `deadline` is in seconds. `environ` None means this process's own. `memory_limit` caps
-    the child's address space, in bytes. `options` go to the interpreter, such as `-I`. Never raises for anything that
-    the child or its interpreter does.
+    `argument` is any JSON value. `deadline` is in seconds. `environ` None means this process's own. A child that holds
+    more than `memory_limit` bytes is ended. `options` go to the interpreter, such as `-I`. Never raises for anything
+    that the child or its interpreter does.
     """
     sent = json.dumps({"argument": argument}).encode()
     channel = _anonymous_file()
     os.write(channel, sent)
-    pending = Pending(channel, sent, deadline)
-    limits = [str(memory_limit or 0), str(math.ceil(deadline) + _ORPHAN_SECONDS)]
-    command = [python, *options, str(_RUNNER), str(SCRIPTS / script), str(channel), *limits]
-    pending._start(command, os.environ if environ is None else environ)
+    pending = Pending(channel, deadline)
+    command = [python, *options, str(_RUNNER), str(SCRIPTS / script), str(channel), str(deadline)]
+    pending._start(command, os.environ if environ is None else environ, memory_limit)
     return pending
 
 
@@ -172,14 +177,6 @@ def _anonymous_file() -> int:
 
         with tempfile.TemporaryFile() as file:
             return os.dup(file.fileno())
-
-
-def _parse(received: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(received)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _without_answer(returncode: int, *, started: bool, log: str) -> tuple[Ending, None, str]:

@@ -21,6 +21,7 @@ _TAIL_BYTES = 2048
 _LONGEST_PAUSE = 0.05
 _DEATH_SECONDS = 2.0
 _DRAIN_SECONDS = 0.2
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # ECMA-48: control sequences, operating-system commands (titles, links), other two-character escapes.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*.?", re.DOTALL)
@@ -29,11 +30,15 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """Say how a child process ended, its return code where it has one, and the end of its output."""
+    """Say how a child process ended, its return code where it has one, and the end of its output.
+
+    `memory` is how many bytes it held where it was killed for them, else 0.
+    """
 
     how: Literal["exited", "killed", "stuck"]
     returncode: int | None
     log: str
+    memory: int = 0
 
 
 class Leash:
@@ -45,7 +50,12 @@ class Leash:
     """
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], deadline: float, keep_open: tuple[int, ...] = ()
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        deadline: float,
+        keep_open: tuple[int, ...] = (),
+        memory_limit: int | None = None,
     ) -> None:
         self._token = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._tail = bytearray()
@@ -54,6 +64,9 @@ class Leash:
         self._done = threading.Event()
         self._departure: Departure | None = None
         self._ends_at = time.monotonic() + deadline
+        self._memory_limit = memory_limit
+        self._memory = 0
+        self._measured_at = 0.0
         self._process = subprocess.Popen(
             list(command),
             bufsize=0,
@@ -78,6 +91,11 @@ class Leash:
         assert self._departure is not None
         return self._departure
 
+    @property
+    def over(self) -> bool:
+        """Tell whether the child is gone or given up."""
+        return self._done.is_set()
+
     def stop(self) -> None:
         """End the child now, with everything it started."""
         self._stopped.set()
@@ -91,7 +109,7 @@ class Leash:
             self._collect_stragglers(tidy=ended)
             returncode = self._process.wait() if dead else None
             how: Literal["exited", "killed", "stuck"] = "exited" if ended else "killed" if dead else "stuck"
-            self._departure = Departure(how, returncode, clean(bytes(self._tail)))
+            self._departure = Departure(how, returncode, clean(bytes(self._tail)), self._memory)
         finally:
             self._close_pipe()
             _LEASHED.discard(self)
@@ -102,11 +120,25 @@ class Leash:
         pause = 0.001
         while not self._has_exited():
             left = until - time.monotonic()
-            if left <= 0 or (self._stopped.is_set() and not patient):
+            if left <= 0 or (not patient and (self._stopped.is_set() or self._holds_too_much())):
                 return False
             self._listen(min(left, pause if self._pipe is None else _LONGEST_PAUSE))
             pause = min(pause * 2, _LONGEST_PAUSE)
         return True
+
+    def _holds_too_much(self) -> bool:
+        """Tell whether the child holds more memory than it may, looking no more often than it could matter.
+
+        Its resident memory counts, not its address space: CUDA reserves as much of that as there is memory in all GPUs.
+        """
+        now = time.monotonic()
+        if self._memory_limit is None or now - self._measured_at < _LONGEST_PAUSE:
+            return False
+        self._measured_at = now
+        held = _resident(self._process.pid)
+        if held > self._memory_limit:
+            self._memory = held
+        return self._memory > 0
 
     def _has_exited(self) -> bool:
         # WNOWAIT leaves the zombie in place: its process id, and so its group id, cannot be reused before the kill.
@@ -159,6 +191,15 @@ _LEASHED: set[Leash] = set()
 def _stop_all() -> None:
     for leash in tuple(_LEASHED):
         leash.stop()
+
+
+def _resident(pid: int) -> int:
+    """Return how many bytes of memory a process holds, 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _kill_marked(token: str) -> None:

@@ -36,7 +36,9 @@ class Questioner:
 
     def write(self, body: str) -> str:
         path = self.folder / "question.py"
-        path.write_text("import os, signal, sys, time\n\ndef answer(argument):\n" + textwrap.indent(body, "    "))
+        path.write_text(
+            "import os, signal, sys, time\n\ndef answer(argument, notes):\n" + textwrap.indent(body, "    ")
+        )
         return str(path)
 
     def __call__(self, body: str, **options: Any) -> Answer:

@@ -239,7 +239,7 @@ def test_leaving_the_block_ends_the_question(tmp_path: Path) -> None:
 CUDA_QUESTION = """\
 import ctypes
 
-def answer(argument):
+def answer(argument, notes):
     cuda = ctypes.CDLL("libcuda.so.1")
     status = cuda.cuInit(0)
     if status:

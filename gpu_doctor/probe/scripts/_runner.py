@@ -1,11 +1,13 @@
 """Run one question in this process and leave its answer in the channel; Python 3.8, standard library only.
 
-Arguments: the question's file, the channel's descriptor, the memory limit in bytes (0: none), the seconds to live.
-The channel holds {"argument": ...}; it is emptied when the question starts, and filled when it is answered.
+Arguments: the question's file, the channel's descriptor, the seconds until the asker's deadline.
+The channel holds {"argument": ...}. It is emptied when the question starts; from then on it holds one JSON object a
+line, so that whatever kills this process leaves what was known before. Tracebacks of a death stand between them.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -13,33 +15,122 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every child
+    from collections.abc import Callable
     from typing import Any
 
+_DETAIL = 2000
+# The asker enforces the deadline; the alarm only serves where the asker itself was killed.
+_ORPHAN_SECONDS = 5
 
-def _main() -> None:
-    script, channel, memory, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    # The asker enforces the deadline; the alarm only serves where the asker itself was killed.
-    signal.alarm(seconds)
+
+class Wrong(Exception):
+    """End an experiment that ran and whose result is not what it must be; `measured` are values by name."""
+
+    def __init__(self, detail: str, **measured: object) -> None:
+        Exception.__init__(self, detail)
+        self.measured = measured
+
+
+class Skip(Exception):
+    """End an experiment that does not apply here."""
+
+
+class Notes:
+    """Write each experiment down as it begins and as it ends."""
+
+    Wrong = Wrong
+    Skip = Skip
+
+    def __init__(self, channel: int) -> None:
+        self._channel = channel
+
+    def write(self, **entry: object) -> None:
+        """Append one line to the channel."""
+        line = memoryview((json.dumps(entry, default=str) + "\n").encode("ascii"))
+        while line:
+            line = line[os.write(self._channel, line) :]
+
+    def trial(self, name: str, function: Callable[..., Any], *arguments: object) -> bool:
+        """Run one experiment and tell whether it passed; `function` returns what it measured, a dict, or None."""
+        self.write(begin=name)
+        outcome, detail, measured = "passed", "", None
+        try:
+            measured = function(*arguments)
+        except Wrong as error:
+            outcome, detail, measured = "wrong", str(error), error.measured
+        except Skip as error:
+            outcome, detail = "skipped", str(error)
+        except Exception as error:
+            outcome, detail = "failed", describe(error)[:_DETAIL]
+        self.write(trial=name, outcome=outcome, detail=detail, measured=measured or {})
+        return outcome == "passed"
+
+    def skip(self, name: str, reason: str) -> None:
+        """Write down an experiment that is not made."""
+        self.write(trial=name, outcome="skipped", detail=reason, measured={})
+
+    def watch_loading(self) -> None:
+        """Write down each library before it is loaded: extension modules, and what ctypes opens."""
+        write = self.write
+        busy = []  # type: list[str]
+
+        def hook(event: str, arguments: Any) -> None:
+            if event == "import":
+                path = arguments[1]
+            elif event == "ctypes.dlopen":
+                path = arguments[0]
+            else:
+                return
+            if path and not busy:
+                busy.append(path)
+                write(loading=str(path))
+                busy.pop()
+
+        sys.addaudithook(hook)
+
+
+def main() -> None:
+    """Answer, and end this process without letting any library tidy up."""
+    script, channel, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    signal.alarm(int(seconds) + 1 + _ORPHAN_SECONDS)
     os.set_inheritable(channel, False)
-    _limit(memory)
+    _die_first()
     _forget_own_folder()
     argument = json.loads(os.pread(channel, os.fstat(channel).st_size, 0))["argument"]
     os.ftruncate(channel, 0)
+    os.lseek(channel, 0, os.SEEK_SET)
     sys.argv[:] = [script]
-    namespace: dict[str, Any] = {"__name__": "__question__", "__file__": script}
+    notes = Notes(channel)
+    notes.write(started=True)
+    faulthandler.enable(file=channel, all_threads=False)
+    faulthandler.dump_traceback_later(max(seconds - 0.5, seconds * 0.8), file=channel)
+    notes.watch_loading()
+    namespace = {"__name__": "__question__", "__file__": script}  # type: dict[str, Any]
     try:
         with open(script, "rb") as file:
             exec(compile(file.read(), script, "exec"), namespace)
-        document = json.dumps({"answer": namespace["answer"](argument)})
+        answer = namespace["answer"](argument, notes)
+        json.dumps(answer)
     except SystemExit:
         raise
     except BaseException as error:
-        document = json.dumps({"raised": _describe(error)})
+        notes.write(raised=describe(error))
         sys.excepthook(*sys.exc_info())
-    _write(channel, document.encode("ascii"))
+    else:
+        notes.write(answer=answer)
     # Tearing down GPU libraries may crash or hang; the answer is already given.
     _flush()
     os._exit(0)
+
+
+def describe(error: BaseException) -> str:
+    """Return the kind and the words of an exception."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    name = type(error).__name__
+    return name + ": " + text if text else name
 
 
 def _flush() -> None:
@@ -50,12 +141,16 @@ def _flush() -> None:
         return
 
 
-def _limit(memory: int) -> None:
+def _die_first() -> None:
+    """Leave no core file, and be what the kernel ends first where memory runs out, ahead of the doctor."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        return
 
 
 def _forget_own_folder() -> None:
@@ -64,19 +159,4 @@ def _forget_own_folder() -> None:
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
 
 
-def _describe(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    name = type(error).__name__
-    return name + ": " + text if text else name
-
-
-def _write(channel: int, document: bytes) -> None:
-    offset = 0
-    while offset < len(document):
-        offset += os.pwrite(channel, document[offset:], offset)
-
-
-_main()
+main()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every c
 _QUERY = ["--query-gpu=name,compute_cap,memory.total,driver_version", "--format=csv,noheader,nounits"]
 
 
-def answer(argument: str) -> dict[str, Any]:
+def answer(argument: str, notes: Any) -> dict[str, Any]:
     """Return the rows that nvidia-smi prints; the asker decides what they mean."""
     ended = subprocess.run([argument, *_QUERY], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     said = ended.stdout.decode("utf-8", "replace")[:65536]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every c
     from typing import Any
 
 
-def answer(argument: dict[str, Any]) -> Any:
+def answer(argument: dict[str, Any], notes: Any) -> Any:
     """Return what NVML says; the first failing call of NVML itself is the answer where nothing else can be."""
     if argument["pynvml"]:
         sys.path.append(argument["pynvml"])

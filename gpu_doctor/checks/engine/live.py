@@ -1,0 +1,58 @@
+"""Read what the live interpreter answered: what it proves, what it clears, and how to say so."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gpu_doctor.model.finding import Evidence
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.probes import Kind, Probe, Trial
+from gpu_doctor.model.unknown import Unknown
+
+Proof = Literal["proven", "cleared", "open"]
+
+_BAD = ("failed", "wrong", "died")
+_LAST_LINES = 3
+
+
+def asked(inventory: Inventory, kind: Kind, subject: str | None = None) -> tuple[Probe, ...]:
+    """Return the probes of this kind (and subject) whose question was really asked."""
+    if isinstance(inventory.probes, Unknown):
+        return ()
+    mine = (p for p in inventory.probes if p.kind == kind and p.ending != "skipped")
+    return tuple(p for p in mine if subject is None or p.subject == subject)
+
+
+def proof(probe: Probe) -> Proof:
+    """Tell what a probe says of the illness that it asks for.
+
+    `proven`: it ended badly or an experiment of it did. `cleared`: it answered, and no experiment that was made did.
+    `open`: it was not asked, or could not be, or every experiment was skipped.
+    """
+    if probe.ending in ("skipped", "unrunnable"):
+        return "open"
+    if probe.ending != "answered" or failures(probe):
+        return "proven"
+    return "cleared" if not probe.trials or any(trial.outcome == "passed" for trial in probe.trials) else "open"
+
+
+def failures(probe: Probe) -> tuple[Trial, ...]:
+    """Return the experiments of a probe that ended badly."""
+    return tuple(trial for trial in probe.trials if trial.outcome in _BAD)
+
+
+def testimony(probe: Probe, trial: Trial | None = None) -> tuple[Evidence, ...]:
+    """Return what a probe (or one experiment of it) saw: how it ended, where it stood, and its last words."""
+    after = f" after {', '.join(probe.after)}" if probe.after else ""
+    how = (trial.detail or trial.outcome) if trial else (probe.reason or "answered")
+    about = f", {trial.name}" if trial else ""
+    rows = [Evidence(f"live: {probe.name}{after}{about}", how, probe.again)]
+    if probe.ending in ("crashed", "timed out", "stuck"):
+        if probe.loading:
+            rows.append(Evidence("the library that it last began to load", probe.loading, "seen from inside the child"))
+        if probe.stack:
+            rows.append(Evidence("where its Python stood", probe.stack[0], "traceback at its end"))
+    last = [line for line in probe.log.split("\n") if line.strip()][-_LAST_LINES:]
+    if last and (trial is None or trial.outcome == "died"):
+        rows.append(Evidence("its last output", " | ".join(last), "stdout and stderr of the child"))
+    return tuple(rows)

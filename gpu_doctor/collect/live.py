@@ -1,0 +1,106 @@
+"""Ask the target's own interpreter what files cannot tell, in children that may die."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from gpu_doctor.collect.packages import Packages
+from gpu_doctor.collect.questions.imports import import_questions
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.hardware import Host
+from gpu_doctor.model.inventory import UNASKED, Inventory
+from gpu_doctor.model.probes import KINDS, Kind, Probe
+from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.probe.together import Asking, Question
+
+Progress = Callable[[str], None]
+Questions = Callable[[Inventory, Facts, bool], tuple[Question, ...]]
+
+# A guest leaves no compiled modules behind; -X faulthandler is not needed, the runner does it.
+_OPTIONS = ("-B",)
+# What a library would otherwise fetch from or tell to the network while it is imported.
+_OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "PYANNOTE_METRICS_ENABLED": "0",
+}
+# Of the memory that is free, what one child may hold: the rest is for its neighbours and for the machine.
+_SHARE = 0.6
+
+# One function for each kind of question but imports; those of `_AFTERWARDS` see the answers of the others.
+_ASKERS: Mapping[Kind, Questions] = {}
+_AFTERWARDS: Mapping[Kind, Questions] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Say what to ask: these kinds, `deadline` seconds each (None: what suits each), `thorough` for everything."""
+
+    kinds: frozenset[Kind] = frozenset(KINDS)
+    deadline: float | None = None
+    thorough: bool = False
+
+
+class Live:
+    """Ask while files are read; leaving its `with` block ends what still runs."""
+
+    def __init__(self, packages: Packages, host: Host, environ: Mapping[str, str], facts: Facts, wish: Wish) -> None:
+        self._facts = facts
+        self._wish = wish
+        self._asking: Asking | None = None
+        python = packages.interpreter.executable
+        if not wish.kinds:
+            self.unasked: Unknown | None = UNASKED
+        elif python is None or packages.program is None:
+            self.unasked = Unknown("there is no interpreter to ask")
+        else:
+            self.unasked = None
+            self._asking = _asking(python, host, environ, wish)
+            # Everything else needs something that can be imported, so these are asked whatever was wished for.
+            self._asking.add(import_questions(packages.distributions, python, facts))
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._asking is not None:
+            self._asking.__exit__(kind, error, trace)
+
+    def complete(self, inventory: Inventory, progress: Progress) -> Inventory:
+        """Return the inventory with the answers to all questions that it gives rise to."""
+        if self._asking is None:
+            return replace(inventory, probes=self.unasked or ())
+        self._asking.add(self._questions(_ASKERS, inventory))
+        seen = replace(inventory, probes=self._asking.results(progress))
+        self._asking.add(self._questions(_AFTERWARDS, seen))
+        return replace(inventory, probes=_in_order(self._asking.results(progress)))
+
+    def _questions(self, askers: Mapping[Kind, Questions], inventory: Inventory) -> tuple[Question, ...]:
+        wished = (ask for kind, ask in askers.items() if kind in self._wish.kinds)
+        return tuple(q for ask in wished for q in ask(inventory, self._facts, self._wish.thorough))
+
+
+def _asking(python: str, host: Host, environ: Mapping[str, str], wish: Wish) -> Asking:
+    return Asking(
+        python,
+        {**_OFFLINE, **environ},
+        workers=max(1, min(len(os.sched_getaffinity(0)), 8)),
+        memory_limit=_memory_limit(host),
+        deadline=wish.deadline,
+        options=_OPTIONS,
+    )
+
+
+def _memory_limit(host: Host) -> int | None:
+    known = [size for size in (host.memory_bytes, host.cgroup_limit_bytes) if isinstance(size, int)]
+    return int(min(known) * _SHARE) if known else None
+
+
+def _in_order(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
+    """Return the probes by kind and subject, so that two inventories of one environment can be compared."""
+    return tuple(sorted(probes, key=lambda probe: (KINDS.index(probe.kind), probe.subject, probe.after)))
