@@ -7,10 +7,11 @@ from typing import Literal
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Kind, Probe, Trial
-from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown, known
 
 Proof = Literal["proven", "cleared", "open"]
 
+_UNTAKEN = ("skipped", "unrunnable")
 _BAD = ("failed", "wrong", "died")
 _LAST_LINES = 3
 
@@ -23,13 +24,30 @@ def asked(inventory: Inventory, kind: Kind, subject: str | None = None) -> tuple
     return tuple(p for p in mine if subject is None or p.subject == subject)
 
 
+def answers(inventory: Inventory, *kinds: Kind) -> tuple[Probe, ...]:
+    """Return the probes of these kinds whose question a child really took up; give up on the check where none did.
+
+    Raise DoesNotApply where no question of these kinds exists, because nothing that it is about is installed.
+    Raise CannotKnow, with the reason, where only files were read, every question was skipped (no GPU visible) or the
+    interpreter could not be started: a rule that has nothing else to judge by must not pass then.
+    """
+    mine = [probe for probe in known(inventory.probes) if probe.kind in kinds]
+    taken = tuple(probe for probe in mine if probe.ending not in _UNTAKEN)
+    if not mine:
+        raise DoesNotApply("nothing is installed that could be asked this")
+    if not taken:
+        reasons = [probe.reason for probe in mine]
+        raise CannotKnow(max(reasons, key=reasons.count))
+    return taken
+
+
 def proof(probe: Probe) -> Proof:
     """Tell what a probe says of the illness that it asks for.
 
     `proven`: it ended badly or an experiment of it did. `cleared`: it answered, and no experiment that was made did.
     `open`: it was not asked, or could not be, or every experiment was skipped.
     """
-    if probe.ending in ("skipped", "unrunnable"):
+    if probe.ending in _UNTAKEN:
         return "open"
     if probe.ending != "answered" or failures(probe):
         return "proven"
