@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from math import isfinite
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from cattrs import Converter, transform_error
 from packaging.version import Version
@@ -81,10 +82,26 @@ def _exactly(kind: type) -> Callable[[Any, Any], Any]:
     return structure
 
 
+def _number(value: Any, _: Any) -> float:
+    if type(value) not in (int, float) or not isfinite(value):
+        raise TypeError("expected a finite number")
+    return float(value)
+
+
 def _version(value: Any, _: Any) -> Version:
     if not isinstance(value, str):
         raise TypeError(f"expected a version, found {type(value).__name__}")
     return Version(value)
+
+
+def _is_word(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal
+
+
+def _word(value: Any, annotation: Any) -> Any:
+    if not isinstance(value, str) or value not in get_args(annotation):
+        raise ValueError("not one of its words")
+    return value
 
 
 def _is_union(annotation: Any) -> bool:
@@ -132,9 +149,11 @@ def _converter() -> Converter:
     converter = Converter(unstruct_collection_overrides={tuple: list})
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(float, _number)
     converter.register_structure_hook(Version, _version)
     converter.register_unstructure_hook(Version, str)
     converter.register_unstructure_hook(Unknown, lambda value: {"unknown": value.reason})
+    converter.register_structure_hook_func(_is_word, _word)
     converter.register_structure_hook_factory(_is_union, _union_reader)
     converter.register_structure_hook_factory(_is_tuple, _tuple_reader)
     # The value, not the annotation, tells which member of a union it is.

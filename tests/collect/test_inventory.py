@@ -1,4 +1,4 @@
-"""Target → Inventory: every room of the readers is entered, and nothing of the target runs."""
+"""Target → Inventory: every room of the readers is entered, and without a live question nothing of the target runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import pytest
 from packaging.version import Version
 
 from gpu_doctor.collect.inventory import take_inventory
+from gpu_doctor.collect.live import Wish
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.inventory import UNASKED, Inventory
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from tests.collect.environment import Environment
 
 TORCH = "__version__ = '2.8.0+cu128'\ncuda: Optional[str] = '12.8'\nhip: Optional[str] = None\n"
+FILES_ALONE = Wish(frozenset())
 
 
 @pytest.fixture
@@ -28,9 +30,8 @@ def take(
     environment: Environment, *gpus: str, driver: str | None = "580.65.06", said: list[str] | None = None
 ) -> Inventory:
     target = Target(None, str(environment.prefix), "--prefix", gpus or ("RTX 4090",), driver)
-    return take_inventory(
-        target, {"LD_LIBRARY_PATH": "/opt/mine"}, Facts.load(), (said if said is not None else []).append
-    )
+    words = said if said is not None else []
+    return take_inventory(target, {"LD_LIBRARY_PATH": "/opt/mine"}, Facts.load(), words.append, FILES_ALONE)
 
 
 def test_packages_are_read_with_what_they_were_built_for(environment: Environment) -> None:
@@ -95,3 +96,4 @@ def test_progress_is_told_in_the_order_of_the_path(environment: Environment) -> 
 def test_an_empty_environment_is_an_inventory_too(tmp_path: Path) -> None:
     seen = take(Environment(tmp_path / "venv"))
     assert (seen.distributions, seen.libraries, seen.resolutions, seen.symbols) == ((), (), (), ())
+    assert seen.probes == UNASKED

@@ -12,12 +12,15 @@ from packaging.version import Version
 
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model import plain
-from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.inventory import UNASKED, Inventory
 from gpu_doctor.model.libraries import Tried
-from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.model.unknown import Unknown, known
 from tests import kit
 
 st.register_type_strategy(Version, st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,3}(\+cu[0-9]{1,3})?\Z").map(Version))
+
+# No clock measures an endless time, and JSON has no word for it.
+st.register_type_strategy(float, st.floats(min_value=0, allow_nan=False, allow_infinity=False))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -56,6 +59,27 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
     assert plain.from_plain({**document, "weather": "fine"}) == kit.inventory()
 
 
+def test_what_was_asked_survives_with_all_that_a_crash_left_behind() -> None:
+    crash = kit.probe(
+        "import", "torch", "crashed", kit.trial("load", "died", "SIGSEGV", bytes="9"), measured={"version": "2.8.0"},
+        reason="was killed by SIGSEGV", loading="/opt/a.so", stack=("a.py:1 in f",), log="x\ny", after=("jax",),
+        seconds=1.5,
+    )  # fmt: skip
+    assert plain.loads(plain.dumps(kit.inventory(probes=(crash,)))).probes == (crash,)
+
+
+def test_an_inventory_of_before_there_were_live_questions_is_one_of_files_only() -> None:
+    document = plain.to_plain(kit.inventory())
+    del document["probes"]
+    assert plain.from_plain(document).probes == UNASKED
+
+
+def test_a_whole_number_of_seconds_is_a_number() -> None:
+    document = damaged("probes", 0, "seconds", value=2)
+    (probe,) = known(plain.from_plain(document).probes)
+    assert probe.seconds == 2.0
+
+
 def refused(document: object) -> UsageError:
     with pytest.raises(UsageError) as caught:
         plain.from_plain(document)
@@ -64,7 +88,8 @@ def refused(document: object) -> UsageError:
 
 def damaged(*path: str | int, value: Any) -> dict[str, Any]:
     """A good document with one value replaced."""
-    document = json.loads(plain.dumps(kit.inventory(kit.dist("torch", "2.8.0"))))
+    probes = (kit.probe("torch-gpu", "GPU 0", "answered", kit.trial("matmul")),)
+    document = json.loads(plain.dumps(kit.inventory(kit.dist("torch", "2.8.0"), probes=probes)))
     place = document
     for key in path[:-1]:
         place = place[key]
@@ -84,6 +109,13 @@ def damaged(*path: str | int, value: Any) -> dict[str, Any]:
         (("gpus", 0, "capability"), [8, 9, 0], "inventory.gpus[0].capability"),
         (("gpus",), {"unknown": 5}, "inventory.gpus"),
         (("target",), None, "inventory.target"),
+        (("probes", 0, "seconds"), "1", "inventory.probes[0].seconds"),
+        (("probes", 0, "seconds"), float("nan"), "inventory.probes[0].seconds"),
+        (("probes", 0, "seconds"), 10**400, "inventory.probes[0].seconds"),
+        (("probes", 0, "ending"), "asleep", "inventory.probes[0].ending"),
+        (("probes", 0, "kind"), "palm", "inventory.probes[0].kind"),
+        (("probes", 0, "trials", 0, "outcome"), "maybe", "inventory.probes[0].trials[0].outcome"),
+        (("probes",), {"unknown": 5}, "inventory.probes"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(path: tuple[str | int, ...], value: Any, named: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.checks.engine.live import answers, asked, failures, proof, testimony
+from gpu_doctor.checks.engine import live
+from gpu_doctor.checks.engine.live import answers, asked, failures, proof
 from gpu_doctor.model.inventory import UNASKED
 from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
@@ -87,7 +88,7 @@ def test_the_testimony_of_a_crash_can_be_read_and_repeated() -> None:
         after=("onnxruntime",),
     )
     assert failures(seen) == (died,)
-    rows = {row.what: (row.value, row.where) for row in testimony(seen, died)}
+    rows = {row.what: (row.value, row.where) for row in live.testimony(seen, died)}
     assert rows["live: torch-gpu GPU 0 after onnxruntime, matmul"] == (died.detail, "~/venv/bin/python -c …")
     assert rows["the library that it last began to load"][0] == "/opt/app/libcublas.so.12"
     assert rows["where its Python stood"][0] == "torch/functional.py:12 in matmul"
@@ -96,4 +97,4 @@ def test_the_testimony_of_a_crash_can_be_read_and_repeated() -> None:
 
 def test_an_experiment_that_failed_in_words_needs_no_log() -> None:
     seen = probe("torch-gpu", "GPU 0", "answered", trial("fp16", "failed", "not supported"), log="chatter")
-    assert [row.value for row in testimony(seen, seen.trials[0])] == ["not supported"]
+    assert [row.value for row in live.testimony(seen, seen.trials[0])] == ["not supported"]
