@@ -51,7 +51,10 @@ class Notes:
             line = line[os.write(self._channel, line) :]
 
     def trial(self, name: str, function: Callable[..., Any], *arguments: object) -> bool:
-        """Run one experiment and tell whether it passed; `function` returns what it measured, a dict, or None."""
+        """Run one experiment and tell whether it passed; `function` returns what it measured, a dict, or None.
+
+        An exception of the question's own may carry values in its attribute `measured`.
+        """
         self.write(begin=name)
         outcome, detail, measured = "passed", "", None
         try:
@@ -61,8 +64,8 @@ class Notes:
         except Skip as error:
             outcome, detail = "skipped", str(error)
         except Exception as error:
-            outcome, detail = "failed", describe(error)[:_DETAIL]
-        self.write(trial=name, outcome=outcome, detail=detail, measured=measured or {})
+            outcome, detail, measured = "failed", describe(error)[:_DETAIL], getattr(error, "measured", None)
+        self.write(trial=name, outcome=outcome, detail=detail, measured=measured if isinstance(measured, dict) else {})
         return outcome == "passed"
 
     def skip(self, name: str, reason: str) -> None:
