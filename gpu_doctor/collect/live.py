@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 from gpu_doctor.collect.packages import Packages
+from gpu_doctor.collect.questions.cuda import cuda_questions
 from gpu_doctor.collect.questions.imports import import_questions
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.hardware import Host
@@ -31,7 +31,9 @@ _OFFLINE = {
 _SHARE = 0.6
 
 # One function for each kind of question but imports; those of `_AFTERWARDS` see the answers of the others.
-_ASKERS: Mapping[Kind, Questions] = {}
+_ASKERS: Mapping[Kind, Questions] = {
+    "cuda-init": cuda_questions,
+}
 _AFTERWARDS: Mapping[Kind, Questions] = {}
 
 
@@ -89,7 +91,7 @@ def _asking(python: str, host: Host, environ: Mapping[str, str], wish: Wish) -> 
     return Asking(
         python,
         {**_OFFLINE, **environ},
-        workers=max(1, min(len(os.sched_getaffinity(0)), 8)),
+        workers=min(host.cpu_count, 8),
         memory_limit=_memory_limit(host),
         deadline=wish.deadline,
         options=_OPTIONS,

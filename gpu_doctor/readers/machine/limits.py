@@ -1,9 +1,10 @@
-"""Read how much memory the machine has and how much of it this process may use; sizes are bytes."""
+"""Read how much memory and how many processors the machine has for this process; sizes are bytes."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.machine.tree import Tree
@@ -20,11 +21,19 @@ def read_memory(tree: Tree) -> int | Unknown:
 
 def read_cgroup_limit(tree: Tree) -> int | Unknown | None:
     """Return the smallest memory limit of this process's control group and the groups around it, None without one."""
-    listing = tree.text("/proc/self/cgroup")
-    if listing is None:
+    if tree.text("/proc/self/cgroup") is None:
         return Unknown("/proc/self/cgroup cannot be read")
-    found = [limit for line in listing.splitlines() for limit in _limits(tree, line)]
-    return min(found, default=None)
+    texts = _group_files(tree, "memory", "memory.max", ("memory.limit_in_bytes",))
+    numbers = (int(text) for text in texts if re.fullmatch(r"[0-9]{1,20}", text))
+    return min((limit for limit in numbers if limit < _NO_LIMIT), default=None)
+
+
+def read_cpu_count(tree: Tree) -> int:
+    """Return how many processors this process may use at a time: its affinity, or less where its group has a quota."""
+    texts = _group_files(tree, "cpu", "cpu.max", ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    pairs = (re.fullmatch(r"([0-9]{1,15}) ([0-9]{1,15})", text) for text in texts)
+    quotas = [-(-int(pair[1]) // int(pair[2])) for pair in pairs if pair and int(pair[2])]
+    return max(1, min([len(os.sched_getaffinity(0)), *quotas]))
 
 
 def read_shm(tree: Tree) -> int | Unknown:
@@ -36,21 +45,21 @@ def read_shm(tree: Tree) -> int | Unknown:
     return status.f_frsize * status.f_blocks
 
 
-def _limits(tree: Tree, line: str) -> list[int]:
-    """Return the limits that one line of /proc/self/cgroup (`id:controllers:path`) leads to."""
-    number, _, rest = line.partition(":")
-    controllers, _, path = rest.partition(":")
-    places: tuple[str, ...] = ()
-    if number == "0" and not controllers:
-        places, name = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"), "memory.max"
-    elif "memory" in controllers.split(","):
-        places, name = ("/sys/fs/cgroup/memory",), "memory.limit_in_bytes"
-    else:
-        return []
-    # Inside a container the path may name groups of the host that are not mounted here: their files are just absent.
-    read = (tree.text(f"{place}{group}/{name}") for place in places for group in _upwards(path))
-    numbers = (int(text) for text in read if text and re.fullmatch(r"[0-9]{1,20}\n?", text))
-    return [limit for limit in numbers if limit < _NO_LIMIT]
+def _group_files(tree: Tree, controller: str, unified: str, classic: tuple[str, ...]) -> Iterator[str]:
+    """Yield what the files of this process's groups say of a controller; of classic groups, several files as one text.
+
+    Inside a container the path may name groups of the host that are not mounted here: their files are just absent.
+    """
+    for line in (tree.text("/proc/self/cgroup") or "").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        places, names = [f"/sys/fs/cgroup/{folder}" for folder in (controllers, controller)], classic
+        if number == "0" and not controllers:
+            places, names = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"], (unified,)
+        elif controller not in controllers.split(","):
+            continue
+        for group in (f"{place}{group}" for place in dict.fromkeys(places) for group in _upwards(path)):
+            yield " ".join((tree.text(f"{group}/{name}") or "").strip() for name in names)
 
 
 def _upwards(path: str) -> list[str]:

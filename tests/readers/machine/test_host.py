@@ -299,6 +299,22 @@ def test_cgroup_v2_counts_the_smallest_limit_on_the_way_up(machine: Machine) -> 
     assert machine.host().cgroup_limit_bytes == 2 * 2**30
 
 
+@pytest.mark.parametrize(("quota", "cpus"), [("100000 100000\n", 1), ("50000 100000\n", 1), ("max 100000\n", None)])
+def test_a_quota_counts_as_whole_processors(machine: Machine, quota: str, cpus: int | None) -> None:
+    machine.file("/proc/self/cgroup", "0::/user.slice/app.service\n")
+    machine.file("/sys/fs/cgroup/user.slice/cpu.max", quota)
+    assert machine.host().cpu_count == (cpus or len(os.sched_getaffinity(0)))
+
+
+def test_a_quota_of_a_classic_group_counts_too(machine: Machine) -> None:
+    machine.file("/proc/self/cgroup", "4:cpu,cpuacct:/docker/4f5e\n")
+    machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/4f5e/cpu.cfs_quota_us", "80000\n")
+    machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/4f5e/cpu.cfs_period_us", "100000\n")
+    assert machine.host().cpu_count == 1
+    machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/4f5e/cpu.cfs_quota_us", "-1\n")
+    assert machine.host().cpu_count == len(os.sched_getaffinity(0))
+
+
 def test_cgroup_v1_knows_a_number_for_no_limit(machine: Machine) -> None:
     machine.file("/proc/self/cgroup", "9:name=systemd:/x\n4:cpu,memory:/docker/4f5e\n")
     machine.file("/sys/fs/cgroup/memory/docker/4f5e/memory.limit_in_bytes", "9223372036854771712\n")
