@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from gpu_doctor.checks.engine.live import testimony
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
 from gpu_doctor.model.libraries import SymbolNeed
-from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.model.unknown import Unknown, known
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import PREFIX, SITE, dist, host, inventory, lib, probe, resolution
 
@@ -56,21 +57,13 @@ def test_the_message_names_how_it_ended(ending: str, reason: str, words: str) ->
     assert words in finding.message
 
 
-def test_the_evidence_says_what_was_seen_from_inside_and_how_to_see_it_again() -> None:
+def test_the_evidence_is_what_was_seen_from_inside() -> None:
     library = f"{SITE}/torch/lib/libtorch_global_deps.so"
-    seen = {
-        "loading": library,
-        "stack": (f"{SITE}/torch/__init__.py:290 in _load_global_deps",),
-        "log": "one\ntwo\nthree\nfour",
-        "again": "~/venv/bin/python -c 'import torch'",
-    }
-    finding = only(judge("torch-import-fails", ended("crashed", SEGFAULT, probes=seen)))
-    assert finding.evidence[0].where == "~/venv/bin/python -c 'import torch'"
-    rows = evidence(finding)
-    assert rows["live: import torch"] == SEGFAULT
-    assert rows["the library that it last began to load"] == library
-    assert rows["where its Python stood"].endswith("in _load_global_deps")
-    assert rows["its last output"] == "two | three | four"
+    sick = ended("crashed", SEGFAULT, probes={"loading": library, "log": "one\ntwo\nthree\nfour"})
+    finding = only(judge("torch-import-fails", sick))
+    (asked,) = known(sick.probes)
+    assert finding.evidence == testimony(asked)
+    assert library in evidence(finding).values()
     assert "last loading libtorch_global_deps.so" in finding.message
 
 
