@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.checks.engine.live import testimony
+from gpu_doctor.checks.engine import live
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
 from gpu_doctor.model.libraries import SymbolNeed
@@ -62,7 +62,7 @@ def test_the_evidence_is_what_was_seen_from_inside() -> None:
     sick = ended("crashed", SEGFAULT, probes={"loading": library, "log": "one\ntwo\nthree\nfour"})
     finding = only(judge("torch-import-fails", sick))
     (asked,) = known(sick.probes)
-    assert finding.evidence == testimony(asked)
+    assert finding.evidence == live.testimony(asked)
     assert library in evidence(finding).values()
     assert "last loading libtorch_global_deps.so" in finding.message
 
