@@ -9,16 +9,37 @@ from packaging.version import Version
 
 from gpu_doctor.model.unknown import Unknown
 
+_UNTOLD = Unknown("NVML did not tell")
+
+
+@dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """Describe a process that holds memory of a GPU; `bytes` is None where the driver does not say how much.
+
+    `name` is empty where the process cannot be seen from here, as from inside a container.
+    """
+
+    pid: int
+    name: str
+    bytes: int | None
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """Describe one GPU: marketing name, compute capability (major, minor), memory in bytes."""
+    """Describe one GPU: marketing name, compute capability (major, minor), memory in bytes.
+
+    `free_bytes` and `processes` are those of the moment when the driver was asked. `uuid` is its name for the driver,
+    such as `GPU-5ebe9d38-…`, empty where the driver did not tell.
+    """
 
     name: str
     capability: tuple[int, int]
     memory_bytes: int | None
     where: str
     assumed: bool = False
+    uuid: str = ""
+    free_bytes: int | None = None
+    processes: tuple[GpuProcess, ...] | Unknown = _UNTOLD
 
     @property
     def sm(self) -> str:
@@ -70,7 +91,8 @@ class Variable:
 class Host:
     """Describe the machine and container around the environment; sizes are bytes.
 
-    `gpu_models` are the marketing names that the kernel module shows in /proc.
+    `gpu_models` are the marketing names that the kernel module shows in /proc. `fabric_manager` says whether NVIDIA's
+    fabric manager runs (None: not needed), `fabric_manager_version` which one the package manager installed.
     """
 
     system: str
@@ -91,6 +113,7 @@ class Host:
     fabric_manager: str | Unknown | None
     variables: tuple[Variable, ...]
     gpu_models: tuple[str, ...] = ()
+    fabric_manager_version: Version | None = None
 
     def variable(self, name: str) -> str | None:
         """Return the value of an environment variable, or None where it is not set."""

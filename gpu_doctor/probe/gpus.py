@@ -12,10 +12,11 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from gpu_doctor.model.hardware import Driver, Gpu, Host, driver_text
+from gpu_doctor.model.hardware import Driver, Gpu, GpuProcess, Host, driver_text
 from gpu_doctor.model.inventory import Observation
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe.ask import Answer, Pending, ask, start
+from gpu_doctor.probe.leash import clean
 
 CapabilityOf = Callable[[str], "tuple[int, int] | None"]
 Hardware = tuple[Driver | Unknown | None, tuple[Gpu, ...] | Unknown]
@@ -130,8 +131,7 @@ class GpuQuestion:
             if "error" in item:
                 silent.append(f"GPU {index}: {_failure(item['error'])}")
                 continue
-            where = f"NVML, GPU {index}{' (MIG)' if item['mig'] else ''}"
-            gpus.append(Gpu(item["name"], (item["capability"][0], item["capability"][1]), item["memory"], where))
+            gpus.append(_nvml_gpu(item, f"NVML, GPU {index}{' (MIG)' if item['mig'] else ''}"))
         for text in silent:
             self._observe("NVML", text)
         return Unknown(silent[0]) if silent and not gpus else tuple(gpus)
@@ -229,6 +229,25 @@ def _driver_cuda(value: Any) -> Version | Unknown:
     if isinstance(value, dict):
         return Unknown(_failure(value["error"]))
     return Version(f"{value // 1000}.{value % 1000 // 10}")
+
+
+def _nvml_gpu(item: dict[str, Any], where: str) -> Gpu:
+    major, minor = item["capability"]
+    return Gpu(
+        name=item["name"],
+        capability=(major, minor),
+        memory_bytes=item["memory"],
+        where=where,
+        uuid=item["uuid"] if isinstance(item["uuid"], str) else "",
+        free_bytes=item["free"],
+        processes=_processes(item["processes"]),
+    )
+
+
+def _processes(answers: Any) -> tuple[GpuProcess, ...] | Unknown:
+    if isinstance(answers, dict):
+        return Unknown(_failure(answers["error"]))
+    return tuple(GpuProcess(one["pid"], clean(one["name"].encode(), 100), one["bytes"]) for one in answers)
 
 
 def _smi_gpu(cells: list[str], where: str) -> Gpu | None:

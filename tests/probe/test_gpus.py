@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,22 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from gpu_doctor.model.hardware import Driver, DriverLibrary, Gpu, Host
+from gpu_doctor.model.hardware import Driver, DriverLibrary, Gpu, GpuProcess, Host
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe import gpus as gpus_module
-from gpu_doctor.probe.ask import Answer, ask
 from gpu_doctor.probe.gpus import GpuQuestion, Hardware, start_gpu_question
 from gpu_doctor.readers.machine.host import read_host
 from tests import kit
 from tests.probe.processes import left_behind
-from tests.simulated.driver import RTX_4090, RTX_5090, T4, SimulatedGpu, simulated_driver
+from tests.simulated.driver import (
+    RTX_4090,
+    RTX_5090,
+    T4,
+    SimulatedGpu,
+    SimulatedProcess,
+    simulated_driver,
+    uuid_of,
+)
 
 NO_TOOLS = {"PATH": "/nowhere"}
 
@@ -48,12 +57,56 @@ def test_two_gpus_are_described_in_their_order(tmp_path: Path) -> None:
     assert hardware == (
         Driver(Version("580.95.05"), Version("13.0"), "NVML"),
         (
-            Gpu("NVIDIA GeForce RTX 4090", (8, 9), 24 * 2**30, "NVML, GPU 0"),
-            Gpu("NVIDIA GeForce RTX 5090", (12, 0), 32 * 2**30, "NVML, GPU 1"),
+            Gpu(
+                *("NVIDIA GeForce RTX 4090", (8, 9), 24 * 2**30, "NVML, GPU 0"),
+                uuid=uuid_of(0),
+                free_bytes=24 * 2**30,
+                processes=(),
+            ),
+            Gpu(
+                *("NVIDIA GeForce RTX 5090", (12, 0), 32 * 2**30, "NVML, GPU 1"),
+                uuid=uuid_of(1),
+                free_bytes=32 * 2**30,
+                processes=(),
+            ),
         ),
     )
     assert question.observations == ()
     assert left_behind() == []
+
+
+def test_who_holds_a_gpus_memory_is_named_the_greatest_first(tmp_path: Path) -> None:
+    own = Path("/proc/self/comm").read_text().strip()
+    holders = (
+        SimulatedProcess("/usr/lib/xorg/Xorg", 100 * 2**20, pid=2**22 + 2, graphics=True),
+        SimulatedProcess("whatever", 2**30, pid=os.getpid()),
+        SimulatedProcess("/usr/bin/vllm\x1b[2J", 20 * 2**30),
+    )
+    (_, gpus), _ = simulate(tmp_path, SimulatedGpu(free_bytes=2**30, processes=holders))
+    assert isinstance(gpus, tuple)
+    assert gpus[0].free_bytes == 2**30
+    assert gpus[0].processes == (
+        GpuProcess(2**22 + 1, "vllm", 20 * 2**30),
+        GpuProcess(os.getpid(), own, 2**30),
+        GpuProcess(2**22 + 2, "Xorg", 100 * 2**20),
+    )
+
+
+def test_a_process_that_ended_and_was_not_reaped_is_called_so(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    while "Z" not in Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2]:
+        time.sleep(0.01)
+    (_, gpus), _ = simulate(tmp_path, SimulatedGpu(processes=(SimulatedProcess(pid=child.pid),)))
+    child.wait()
+    assert isinstance(gpus, tuple)
+    assert isinstance(gpus[0].processes, tuple)
+    assert gpus[0].processes[0].name.endswith(" (a zombie)")
+
+
+def test_a_process_that_nobody_can_name_is_still_counted(tmp_path: Path) -> None:
+    (_, gpus), _ = simulate(tmp_path, SimulatedGpu(processes=(SimulatedProcess(""),)))
+    assert isinstance(gpus, tuple)
+    assert gpus[0].processes == (GpuProcess(2**22 + 1, "", 2**30),)
 
 
 def test_a_driver_without_gpus_is_certain(tmp_path: Path) -> None:
@@ -210,6 +263,18 @@ def test_under_wsl_the_version_is_that_of_the_windows_driver(tmp_path: Path) -> 
     assert driver.where == "NVML (the number of the Windows driver)"
 
 
+def test_the_driver_of_wsl_lists_no_processes(tmp_path: Path) -> None:
+    environ = simulated_driver(tmp_path, RTX_4090, driver="572.16", wsl=True, environ=NO_TOOLS)
+    host = read_host(environ)
+    assert host.libcuda is not None
+    assert host.libcuda.kind == "wsl"
+    (_, gpus), question = asked(host, environ, deadline=20)
+    assert isinstance(gpus, tuple)
+    assert "NVML error 3" in unknown(gpus[0].processes)
+    assert gpus[0].free_bytes == 24 * 2**30
+    assert question.observations == ()
+
+
 def test_the_users_python_settings_do_not_reach_the_child(tmp_path: Path) -> None:
     (tmp_path / "pynvml.py").write_text("raise SystemExit(3)")
     environ = simulated_driver(tmp_path, RTX_4090, environ={**NO_TOOLS, "PYTHONPATH": str(tmp_path)})
@@ -234,50 +299,6 @@ def test_leaving_the_block_ends_the_question(tmp_path: Path) -> None:
     with start_gpu_question(kit.host(devices=("/dev/nvidiactl",)), environ, deadline=600):
         pass
     assert left_behind() == []
-
-
-CUDA_QUESTION = """\
-import ctypes
-
-def answer(argument, notes):
-    cuda = ctypes.CDLL("libcuda.so.1")
-    status = cuda.cuInit(0)
-    if status:
-        text = ctypes.c_char_p()
-        cuda.cuGetErrorString(status, ctypes.byref(text))
-        return [status, text.value.decode()]
-    count, version, device, major, minor = [ctypes.c_int() for _ in range(5)]
-    name = ctypes.create_string_buffer(100)
-    cuda.cuDriverGetVersion(ctypes.byref(version))
-    cuda.cuDeviceGetCount(ctypes.byref(count))
-    cuda.cuDeviceGet(ctypes.byref(device), count.value - 1)
-    cuda.cuDeviceGetName(name, 100, device)
-    cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device)
-    cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)
-    return [version.value, count.value, name.value.decode(), major.value, minor.value]
-"""
-
-
-def ask_cuda(tmp_path: Path, **settings: Any) -> Answer:
-    script = tmp_path / "question.py"
-    script.write_text(CUDA_QUESTION)
-    environ = simulated_driver(tmp_path, RTX_4090, RTX_5090, **settings)
-    deadline = 1 if settings.get("cuda_init") == "hang" else 20
-    return ask(str(script), sys.executable, environ=environ, deadline=deadline)
-
-
-def test_the_simulated_libcuda_plays_the_same_machine(tmp_path: Path) -> None:
-    assert ask_cuda(tmp_path, cuda="12.8").value == [12080, 2, "NVIDIA GeForce RTX 5090", 12, 0]
-
-
-@pytest.mark.parametrize("status", [100, 802, 803, 804, 999])
-def test_the_simulated_libcuda_fails_as_told(tmp_path: Path, status: int) -> None:
-    assert ask_cuda(tmp_path, cuda_init=status).value[0] == status
-
-
-@pytest.mark.parametrize(("cuda_init", "ending"), [("hang", "timed out"), ("crash", "crashed")])
-def test_the_simulated_libcuda_hangs_and_crashes_as_told(tmp_path: Path, cuda_init: str, ending: str) -> None:
-    assert ask_cuda(tmp_path, cuda_init=cuda_init).ending == ending
 
 
 def test_the_parent_process_loads_neither_bindings_nor_driver(tmp_path: Path) -> None:

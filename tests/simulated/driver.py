@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,26 @@ _SOURCES = Path(__file__).parent
 
 
 @dataclass(frozen=True)
+class SimulatedProcess:
+    """A process that holds memory of a GPU; a `pid` that really exists is called as it really is."""
+
+    name: str = "python"
+    memory_bytes: int = 2**30
+    pid: int = 2**22 + 1  # more than Linux ever gives
+    graphics: bool = False
+
+
+@dataclass(frozen=True)
 class SimulatedGpu:
+    """A GPU; `context` is how a CUDA context on it ends: an error code, "hang", or "crash"."""
+
     name: str = "NVIDIA GeForce RTX 4090"
     capability: tuple[int, int] = (8, 9)
     memory_bytes: int = 24 * 2**30
     lost: bool = False
+    free_bytes: int | None = None
+    processes: tuple[SimulatedProcess, ...] = ()
+    context: int | str = 0
 
 
 RTX_4090 = SimulatedGpu()
@@ -36,12 +51,17 @@ def simulated_driver(
     cuda: str = "12.8",
     nvml_init: int | str = 0,
     cuda_init: int | str = 0,
+    wsl: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Install a driver into `folder` and return the environment in which programs load it.
 
-    `nvml_init` and `cuda_init` are how nvmlInit and cuInit end: an error code, "hang", or "crash".
+    `nvml_init` and `cuda_init` are how nvmlInit and cuInit end: an error code, "hang", or "crash". With `wsl` it is the
+    driver of WSL: in a folder of that name, and with an NVML that lists no processes.
     """
+    if wsl:
+        folder = folder / "usr/lib/wsl/lib"
+        folder.mkdir(parents=True)
     for name in ("libnvidia-ml", "libcuda"):
         shutil.copy(_libraries() / f"{name}.so", folder / f"{name}.so.{driver}")
         (folder / f"{name}.so.1").symlink_to(f"{name}.so.{driver}")
@@ -51,7 +71,8 @@ def simulated_driver(
         f"cuda {int(major) * 1000 + int(minor) * 10}",
         f"nvml_init {nvml_init}",
         f"cuda_init {cuda_init}",
-        *_lines(gpus),
+        f"wsl {int(wsl)}",
+        *(line for index, gpu in enumerate(gpus) for line in _lines(index, gpu)),
     ]
     (folder / "machine.txt").write_text("\n".join(settings) + "\n")
     base = dict(os.environ if environ is None else environ)
@@ -59,11 +80,19 @@ def simulated_driver(
     return {**base, "LD_LIBRARY_PATH": f"{folder}:{rest}" if rest else str(folder)}
 
 
-def _lines(gpus: Iterable[SimulatedGpu]) -> list[str]:
-    return [
-        f"{'lost' if gpu.lost else 'gpu'} {gpu.capability[0]} {gpu.capability[1]} {gpu.memory_bytes} {gpu.name}"
-        for gpu in gpus
-    ]
+def uuid_of(index: int) -> str:
+    """Return the UUID of a machine's GPU by its number, in the driver's spelling."""
+    return f"GPU-{index:08x}-0000-0000-0000-000000000000"
+
+
+def _lines(index: int, gpu: SimulatedGpu) -> Iterator[str]:
+    major, minor = gpu.capability
+    yield f"{'lost' if gpu.lost else 'gpu'} {major} {minor} {gpu.memory_bytes} {gpu.name}"
+    yield f"uuid {uuid_of(index).removeprefix('GPU-').replace('-', '')}"
+    yield f"free {gpu.memory_bytes if gpu.free_bytes is None else gpu.free_bytes}"
+    yield f"context {gpu.context}"
+    for process in gpu.processes:
+        yield f"{'graphics' if process.graphics else 'compute'} {process.pid} {process.memory_bytes} {process.name}"
 
 
 _BUILD = tempfile.TemporaryDirectory(prefix="gpu-doctor-simulated-")

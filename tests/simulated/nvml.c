@@ -1,7 +1,14 @@
 /* libnvidia-ml.so.1 of the simulated driver: what gpu-doctor asks of NVML. Signatures: nvml.h of the CUDA toolkit. */
 #include "machine.h"
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, GPU_IS_LOST = 15 };
+enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
+enum { GPU_IS_LOST = 15 };
+
+typedef struct {
+    unsigned pid;
+    unsigned long long bytes;
+    unsigned gpu_instance, compute_instance;
+} process_info;
 
 static int ready;
 
@@ -64,7 +71,44 @@ int nvmlDeviceGetCudaComputeCapability(simulated_gpu *gpu, int *major, int *mino
 }
 
 int nvmlDeviceGetMemoryInfo(simulated_gpu *gpu, unsigned long long memory[3]) {
-    memory[0] = memory[1] = gpu->memory;
-    memory[2] = 0;
+    memory[0] = gpu->memory;
+    memory[1] = gpu->free;
+    memory[2] = gpu->memory - gpu->free;
     return SUCCESS;
+}
+
+int nvmlDeviceGetUUID(simulated_gpu *gpu, char *uuid, unsigned length) {
+    write_uuid(uuid, length, gpu->uuid);
+    return SUCCESS;
+}
+
+static int list(const simulated_gpu *gpu, int kind, unsigned *count, process_info *infos) {
+    unsigned found = 0;
+    if (machine()->wsl) return NOT_SUPPORTED;
+    for (int at = 0; at < gpu->processes; at++) {
+        if (gpu->process[at].kind != kind) continue;
+        if (found < *count) infos[found] = (process_info){gpu->process[at].pid, gpu->process[at].bytes, ~0u, ~0u};
+        found++;
+    }
+    int fits = found <= *count;
+    *count = found;
+    return fits ? SUCCESS : INSUFFICIENT_SIZE;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(simulated_gpu *gpu, unsigned *count, process_info *infos) {
+    return list(gpu, COMPUTE, count, infos);
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(simulated_gpu *gpu, unsigned *count, process_info *infos) {
+    return list(gpu, GRAPHICS, count, infos);
+}
+
+int nvmlSystemGetProcessName(unsigned pid, char *name, unsigned length) {
+    for (int at = 0; at < machine()->count; at++)
+        for (int of = 0; of < machine()->gpus[at].processes; of++)
+            if (machine()->gpus[at].process[of].pid == pid && *machine()->gpus[at].process[of].name) {
+                snprintf(name, length, "%s", machine()->gpus[at].process[of].name);
+                return SUCCESS;
+            }
+    return NOT_FOUND;
 }
