@@ -12,6 +12,7 @@ from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.readers.machine import driver_files, limits
 from gpu_doctor.readers.machine.driver_files import Search
+from gpu_doctor.readers.machine.fabric_manager import read_fabric_manager, read_fabric_manager_version
 from gpu_doctor.readers.machine.tree import Tree
 from gpu_doctor.readers.machine.variables import read_variables
 from gpu_doctor.readers.text import read_bytes
@@ -34,9 +35,6 @@ _GROUP_NAMES = {"kubepods": "kubernetes", "libpod": "podman", "crio": "kubernete
 
 _GLIBC_TEXT = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+)")
 _GLIBC_NAME = re.compile(r"libc-(\d+\.\d+)\.so$")
-
-# The kernel keeps 15 characters of a process name.
-_FABRIC_MANAGER = "nv-fabricmanager"[:15]
 
 
 def read_host(environ: Mapping[str, str], root: str = "/", search: Search | None = None) -> Host:
@@ -67,9 +65,10 @@ def read_host(environ: Mapping[str, str], root: str = "/", search: Search | None
         cgroup_limit_bytes=limits.read_cgroup_limit(tree),
         shm_bytes=limits.read_shm(tree),
         cpu_count=limits.read_cpu_count(tree),
-        fabric_manager=_fabric_manager(tree, container),
+        fabric_manager=read_fabric_manager(tree, container),
         variables=read_variables(environ),
         gpu_models=driver_files.read_gpu_models(tree),
+        fabric_manager_version=read_fabric_manager_version(tree),
     )
 
 
@@ -106,16 +105,3 @@ def _glibc(find: Search) -> Version | Unknown:
         return Version(name[1])
     text = _GLIBC_TEXT.search(read_bytes(found[0], 16 * 2**20) or b"")
     return Version(text[1].decode()) if text else Unknown(f"{found[0]} does not say its version")
-
-
-def _fabric_manager(tree: Tree, container: str | None) -> str | Unknown | None:
-    """Say whether NVIDIA's fabric manager runs; None on machines without NVSwitch, which do not need it."""
-    if not driver_files.has_nvswitch(tree):
-        return None
-    for name in tree.names("/proc"):
-        if name.isdigit() and (tree.text(f"/proc/{name}/comm") or "").strip() == _FABRIC_MANAGER:
-            return f"running (process {name})"
-    if container is not None:
-        return Unknown("the host's processes cannot be seen from inside the container")
-    installed = tree.exists("/usr/bin/nv-fabricmanager")
-    return "installed, not running" if installed else "not installed"

@@ -348,6 +348,28 @@ def test_the_fabric_manager_runs_or_does_not(bare_metal: Machine) -> None:
     assert bare_metal.host().fabric_manager == "running (process 713)"
 
 
+@pytest.mark.parametrize(
+    ("package", "status", "version", "read"),
+    [
+        ("nvidia-fabricmanager-535", "install ok installed", "535.54.03-1", "535.54.03"),
+        ("nvidia-fabricmanager-535", "install ok installed", "535.161.08-0ubuntu0.22.04.1", "535.161.08"),
+        ("nvidia-fabricmanager", "install ok installed", "580.95.05", "580.95.05"),
+        ("nvidia-fabricmanager-535", "deinstall ok config-files", "535.54.03-1", None),
+        ("nvidia-fabricmanager-dev-535", "install ok installed", "535.54.03-1", None),
+        ("nvidia-fabricmanager-535", "install ok installed", "none", None),
+    ],
+)
+def test_dpkg_tells_the_version_of_the_fabric_manager(
+    bare_metal: Machine, package: str, status: str, version: str, read: str | None
+) -> None:
+    paragraph = f"Package: {package}\nStatus: {status}\nPriority: optional\nConffiles:\n /etc/x 0\nVersion: {version}\n"
+    other = "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\n"
+    bare_metal.file("/var/lib/dpkg/status", f"{other}\n{paragraph}Description: x\n\n{other}")
+    assert bare_metal.host().fabric_manager_version is None
+    bare_metal.file("/dev/nvidia-nvswitchctl")
+    assert bare_metal.host().fabric_manager_version == (Version(read) if read else None)
+
+
 def test_a_container_does_not_see_whether_the_fabric_manager_runs(machine: Machine) -> None:
     machine.file("/dev/nvidia-nvswitchctl").file("/.dockerenv")
     reason = "the host's processes cannot be seen from inside the container"
