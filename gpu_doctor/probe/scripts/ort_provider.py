@@ -1,0 +1,36 @@
+"""Open what a provider of ONNX Runtime needs, name by name, then its library; Python 3.8, stdlib and onnxruntime only.
+
+Argument: {"path": of the provider's library, "needed": the names in its header, "after": modules to import first,
+"preload": whether to call preload_dlls()}.
+Each trial bears the name that was opened. The last is the provider: some releases crash there without a GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
+    """Open them as ld.so would for the provider, which has no search path of its own."""
+    with contextlib.redirect_stdout(sys.stderr):
+        for module in argument["after"]:
+            importlib.import_module(module)
+        onnxruntime = importlib.import_module("onnxruntime")
+        if argument["preload"]:
+            onnxruntime.preload_dlls()
+    for name in argument["needed"]:
+        notes.trial(name, _open, name)
+    notes.trial(os.path.basename(argument["path"]), _open, argument["path"])
+    return {"version": onnxruntime.__version__}
+
+
+def _open(name: str) -> None:
+    ctypes.CDLL(name)
