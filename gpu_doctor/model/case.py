@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gpu_doctor.model.finding import SEVERITIES, STAGES, CheckRun, Finding, Rule, Severity
-from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.inventory import UNASKED, Inventory
+from gpu_doctor.model.unknown import Unknown
 
 Verdict = Literal["healthy", "sick", "undetermined"]
 
@@ -22,13 +23,31 @@ class Case:
 
     @property
     def verdict(self) -> Verdict:
-        """Return `sick` with an error, `undetermined` where a rule crashed or none could judge, else `healthy`."""
+        """Return `sick` with an error, `undetermined` where too little could be judged, else `healthy`.
+
+        Too little: a rule crashed, none could judge, or the live interpreter was to be asked and could not be.
+        """
         if any(finding.severity == "error" for finding in self.findings):
             return "sick"
         statuses = {run.status for run in self.runs}
-        if "crashed" in statuses or not statuses & {"passed", "failed"}:
+        if "crashed" in statuses or not statuses & {"passed", "failed"} or self.unaskable:
             return "undetermined"
         return "healthy"
+
+    @property
+    def live(self) -> bool:
+        """Tell whether any question was put to the live interpreter."""
+        probes = self.inventory.probes
+        return not isinstance(probes, Unknown) and any(probe.ending != "skipped" for probe in probes)
+
+    @property
+    def unaskable(self) -> str:
+        """Return why the live interpreter could not be asked anything, or nothing where it was, or was not to be."""
+        probes = self.inventory.probes
+        if isinstance(probes, Unknown):
+            return "" if probes == UNASKED else probes.reason
+        taken = [probe for probe in probes if probe.ending != "skipped"]
+        return taken[0].reason if taken and all(probe.ending == "unrunnable" for probe in taken) else ""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -38,11 +38,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Hold one observed value, what it is, and where anyone can look at it again."""
+    """Hold one observed value, what it is, and where anyone can look at it again.
+
+    A value of several lines is one that was printed so. `again` is the shell line that shows it again, where one does.
+    """
 
     what: str
     value: str
     where: str
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,21 @@ from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Finding
 from gpu_doctor.model.hardware import Driver, Gpu
 from gpu_doctor.model.inventory import Interpreter, Inventory
+from gpu_doctor.model.probes import Measure, Probe, Trial
 from gpu_doctor.model.remedy import Remedy, Step, command, verb
 from gpu_doctor.model.unknown import Unknown
 
 SCHEMA = "gpu-doctor/report/1"
 
 
-def render(report: Report, *, static: bool = True) -> str:
+def render(report: Report) -> str:
     """Return the report as an indented JSON document, ASCII only so that no terminal can be steered by it."""
-    return json.dumps(shape(report, static=static), indent=2) + "\n"
+    return json.dumps(shape(report), indent=2) + "\n"
 
 
-def shape(report: Report, *, static: bool = True) -> dict[str, Any]:
-    """Return the report as JSON-compatible values; `static` says that only files were read."""
+def shape(report: Report) -> dict[str, Any]:
+    """Return the report as JSON-compatible values."""
+    static = not any(case.live for case in report.cases)
     return {
         "schema": SCHEMA,
         "doctor": {"version": report.doctor, "facts": report.facts, "static": static},
@@ -41,6 +43,7 @@ def _case(case: Case) -> dict[str, Any]:
         "primary": primary.fingerprint if primary else None,
         "observations": [{"where": seen.where, "what": seen.what} for seen in case.inventory.observations],
         "runs": [_run(run) for run in case.runs],
+        "probes": _probes(case.inventory),
     }
 
 
@@ -94,6 +97,41 @@ def _driver(driver: Driver | Unknown | None) -> dict[str, Any] | None:
     }
 
 
+def _probes(inventory: Inventory) -> list[dict[str, Any]] | dict[str, Any]:
+    probes = inventory.probes
+    return _unknown(probes) if isinstance(probes, Unknown) else [_probe(probe) for probe in probes]
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    return {
+        "kind": probe.kind,
+        "subject": probe.subject,
+        "after": list(probe.after),
+        "ending": probe.ending,
+        "reason": probe.reason,
+        "trials": [_trial(trial) for trial in probe.trials],
+        "measured": _measured(probe.measured),
+        "loading": probe.loading,
+        "stack": list(probe.stack),
+        "log": probe.log,
+        "again": probe.again,
+        "seconds": probe.seconds,
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "name": trial.name,
+        "outcome": trial.outcome,
+        "detail": trial.detail,
+        "measured": _measured(trial.measured),
+    }
+
+
+def _measured(measures: tuple[Measure, ...]) -> list[dict[str, str]]:
+    return [{"name": measure.name, "value": measure.value} for measure in measures]
+
+
 def _run(run: CheckRun) -> dict[str, Any]:
     return {
         "rule": run.rule,
@@ -110,7 +148,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "subject": finding.subject,
         "message": finding.message,
-        "evidence": [{"what": e.what, "value": e.value, "where": e.where} for e in finding.evidence],
+        "evidence": [{"what": e.what, "value": e.value, "where": e.where, "again": e.again} for e in finding.evidence],
         "remedy": None if finding.remedy is None else _remedy(finding.remedy),
         "consequence_of": finding.consequence_of,
         "fingerprint": finding.fingerprint,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpu_doctor.model.case import Case, Report
-from gpu_doctor.model.finding import CheckRun, Finding
+from gpu_doctor.model.finding import CheckRun, Evidence, Finding
 from gpu_doctor.model.remedy import Remedy, command
+from gpu_doctor.report.asked import write_asked
 from gpu_doctor.report.heading import counted, hardware, write_heading
 from gpu_doctor.report.paper import Column, Look, Paper
 
@@ -23,24 +24,24 @@ _SEVERITY = {
 }
 _EVIDENCE = 8
 _OBSERVATIONS = 3
-FILES_ONLY = "files only: this version has no live probes yet"
+_LINES = 5
 
 
-def render(report: Report, look: Look, *, static: bool = True) -> str:
-    """Return the report as text; without `static` it says that nothing was asked of the running interpreter."""
+def render(report: Report, look: Look, *, static: bool = False) -> str:
+    """Return the report as text; `static` says that the user wished for files only."""
     paper = Paper(look)
     for number, case in enumerate(report.cases):
         if number:
             paper.blank()
-        _write_case(paper, case, "" if static else FILES_ONLY)
+        _write_case(paper, case, static)
     return paper.text()
 
 
-def _write_case(paper: Paper, case: Case, remark: str) -> None:
+def _write_case(paper: Paper, case: Case, static: bool) -> None:
     write_heading(paper, case.inventory)
     primaries = _primaries(case)
     if case.verdict == "healthy":
-        _write_health(paper, case, primaries, remark)
+        _write_health(paper, case, primaries)
     elif case.verdict == "undetermined":
         paper.prose(_why_undetermined(case), columns=[("UNDETERMINED", 0, "bold yellow")])
     else:
@@ -54,7 +55,7 @@ def _write_case(paper: Paper, case: Case, remark: str) -> None:
     if primaries:
         paper.blank()
     _write_crashes(paper, case)
-    _write_quiet_end(paper, case, remark)
+    _write_quiet_end(paper, case, write_asked(paper, case, static=static))
 
 
 def _primaries(case: Case) -> list[Finding]:
@@ -63,18 +64,19 @@ def _primaries(case: Case) -> list[Finding]:
     return [finding for finding in case.findings if finding.consequence_of not in causes]
 
 
-def _write_health(paper: Paper, case: Case, findings: Sequence[Finding], remark: str) -> None:
+def _write_health(paper: Paper, case: Case, findings: Sequence[Finding]) -> None:
     passed = sum(run.status == "passed" for run in case.runs)
     words = f"{counted(passed, 'rule')} passed; hardware: {hardware(case.inventory)}"
     if findings:
         words += f"; {_tally(findings)}"
-    elif remark:
-        words += f" ({remark})"
     paper.prose(words + ".", columns=[("HEALTHY", 0, "bold green")])
 
 
 def _why_undetermined(case: Case) -> str:
     judged = sum(run.status in ("passed", "failed") for run in case.runs)
+    if judged and case.unaskable:
+        passed = f"By the files alone {counted(sum(run.status == 'passed' for run in case.runs), 'rule')}"
+        return f"The live interpreter cannot be asked: {case.unaskable}. {passed} passed; --static asks for no more."
     if judged:
         return f"Only {counted(judged, 'rule')} could judge."
     # Most rules stop for one reason, such as that no GPU package is installed; the others say little beside it.
@@ -93,13 +95,27 @@ def _write_finding(paper: Paper, finding: Finding, label: Column) -> None:
 
 def _write_evidence(paper: Paper, finding: Finding) -> None:
     paper.verbatim("Evidence", indent=2)
+    commands: set[str] = set()
     for item in finding.evidence[:_EVIDENCE]:
-        paper.prose(f"{item.what}: ", (item.value, "bold"), indent=4)
+        _write_value(paper, item)
         if item.where:
             paper.prose((item.where, "dim"), indent=6)
+        if item.again not in commands | {""}:
+            paper.command(item.again, indent=6)
+            commands.add(item.again)
     left = len(finding.evidence) - _EVIDENCE
     if left > 0:
         paper.verbatim(f"… and {left} more: --format json", "dim", indent=4)
+
+
+def _write_value(paper: Paper, item: Evidence) -> None:
+    lines = item.value.split("\n")
+    if len(lines) == 1:
+        paper.prose(f"{item.what}: ", (item.value, "bold"), indent=4)
+        return
+    paper.prose(f"{item.what}:", indent=4)
+    for line in lines[-_LINES:]:
+        paper.prose((line.lstrip(), "bold"), indent=6)
 
 
 def _write_remedy(paper: Paper, remedy: Remedy | None, earlier: Sequence[Finding]) -> None:
@@ -132,12 +148,12 @@ def _write_crashes(paper: Paper, case: Case) -> None:
             )
 
 
-def _write_quiet_end(paper: Paper, case: Case, remark: str) -> None:
-    """Write what was not judged and not read, one quiet paragraph each.
+def _write_quiet_end(paper: Paper, case: Case, said: frozenset[str]) -> None:
+    """Write what was not judged and not read, one quiet paragraph each; reasons that were said are not said again.
 
     A rule that does not apply is no loss and not mentioned.
     """
-    missed = [run for run in case.runs if run.status == "skipped" and run.applies]
+    missed = [run for run in case.runs if run.status == "skipped" and run.applies and run.note not in said]
     _write_reasons(paper, "not judged", missed)
     _write_reasons(paper, "judged in part", [r for r in case.runs if r.note and r.status in ("passed", "failed")])
     for seen in case.inventory.observations[:_OBSERVATIONS]:
@@ -145,8 +161,6 @@ def _write_quiet_end(paper: Paper, case: Case, remark: str) -> None:
     left = len(case.inventory.observations) - _OBSERVATIONS
     if left > 0:
         paper.prose((f"not read: {left} more, see `gpu-doctor inventory`", "dim"))
-    if remark and (case.verdict != "healthy" or case.findings):
-        paper.prose((remark, "dim"))
 
 
 def _write_reasons(paper: Paper, what: str, runs: Sequence[CheckRun]) -> None:

@@ -17,6 +17,7 @@ from gpu_doctor.cli.app import run
 from gpu_doctor.errors import DoctorError
 from gpu_doctor.model import plain
 from gpu_doctor.model.case import Report
+from gpu_doctor.model.inventory import UNASKED
 from gpu_doctor.model.target import Target
 from tests import kit
 from tests.report import patients
@@ -91,9 +92,10 @@ def test_check_prints_the_text_report_and_nothing_else(cli: Run, examined: Any) 
     assert err == ""
 
 
-def test_without_static_the_text_says_that_only_files_were_read(cli: Run, examined: Any) -> None:
-    examined(patients.sick())
-    assert cli("check", "--python", "x")[1].endswith("files only: this version has no live probes yet\n")
+def test_a_report_of_files_alone_says_whether_that_was_asked_for(cli: Run, examined: Any) -> None:
+    examined(patients.healthy(probes=UNASKED))
+    assert cli("check", "--python", "x", "--static")[1].endswith("\nfiles only, as asked (--static)\n")
+    assert cli("check", "--python", "x")[1].endswith("\nfiles only: the live interpreter was not asked\n")
 
 
 def test_json_on_stdout_is_one_document(cli: Run, examined: Any) -> None:

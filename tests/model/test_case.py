@@ -6,7 +6,9 @@ import pytest
 
 from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Finding, Rule, Severity, Status
-from tests.kit import inventory
+from gpu_doctor.model.inventory import UNASKED
+from gpu_doctor.model.unknown import Unknown
+from tests.kit import inventory, probe
 
 RULES = (
     Rule("code", "x", "error", "gpu-code"),
@@ -46,6 +48,30 @@ def case(*runs: Any) -> Case:
 )
 def test_a_verdict_is_health_only_where_something_was_judged(runs: tuple[Finding | Status, ...], verdict: str) -> None:
     assert case(*runs).verdict == verdict
+
+
+UNRUN = probe("import", "torch", "unrunnable", reason="python cannot be started")
+
+
+@pytest.mark.parametrize(
+    ("probes", "verdict", "live", "why"),
+    [
+        (UNASKED, "healthy", False, ""),
+        (Unknown("there is no interpreter to ask"), "undetermined", False, "there is no interpreter to ask"),
+        ((), "healthy", False, ""),
+        ((probe("torch-gpu", "cuda:0", "skipped", reason="no GPU visible"),), "healthy", False, ""),
+        ((probe("import", "torch", "crashed", reason="SIGSEGV"),), "healthy", True, ""),
+        ((UNRUN, probe("cudnn", "torch", "skipped")), "undetermined", True, "python cannot be started"),
+        ((UNRUN, probe("import", "jax")), "healthy", True, ""),
+    ],
+)
+def test_an_interpreter_that_was_to_be_asked_and_could_not_be_is_not_found_healthy(
+    probes: Any, verdict: str, live: bool, why: str
+) -> None:
+    it = Case(inventory(probes=probes), (CheckRun("host", "passed"),), RULES)
+    assert (it.verdict, it.live, it.unaskable) == (verdict, live, why)
+    sick = Case(inventory(probes=probes), (CheckRun("host", "failed", "", (finding("host"),)),), RULES)
+    assert sick.verdict == "sick"
 
 
 def test_the_worst_comes_first_then_the_earliest_stage_then_the_name() -> None:

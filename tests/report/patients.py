@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gpu_doctor.checks.engine import live
 from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory, PathEntry
@@ -65,6 +66,22 @@ CLASH = Finding(
 )
 NO_GPU = "no GPU known: give --gpu"
 
+ASKED = (kit.probe("import", "torch", seconds=4.1), kit.probe("import", "ctranslate2", seconds=0.4))
+CRASH = kit.probe(
+    "import",
+    "torch",
+    "crashed",
+    reason="was killed by SIGSEGV (Segmentation fault)",
+    loading=f"{SITE}/torch/_C.cpython-311-x86_64-linux-gnu.so",
+    stack=(f"{SITE}/torch/__init__.py:416 in <module>",),
+    log="loading libraries\nterminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc",
+    again=f"{PYTHON} -c 'import torch'",
+    seconds=1.2,
+)
+SPOILED = "import torch was killed by SIGSEGV (Segmentation fault)"
+NO_GPU_HERE = "no GPU visible"
+UNSTARTED = "/home/ada/venv/bin/python cannot be started: Exec format error"
+
 
 def environment(*distributions: Any, **changes: Any) -> Inventory:
     """Ada's environment, with her user site beside it."""
@@ -73,7 +90,7 @@ def environment(*distributions: Any, **changes: Any) -> Inventory:
         executable=PYTHON,
         search_path=(PathEntry(SITE, "site-packages", f"{VENV}/pyvenv.cfg"),),
     )
-    return kit.inventory(*distributions, **{"interpreter": interpreter, **changes})
+    return kit.inventory(*distributions, **{"interpreter": interpreter, "probes": ASKED, **changes})
 
 
 def report(runs: Sequence[CheckRun], inventory: Inventory | None = None) -> Report:
@@ -96,12 +113,52 @@ def sick(**changes: Any) -> Report:
     return report(runs, environment(**changes))
 
 
-def healthy() -> Report:
-    return report(passed(*(rule.id for rule in RULES)))
+def healthy(**changes: Any) -> Report:
+    return report(passed(*(rule.id for rule in RULES)), environment(**changes))
 
 
 def undetermined() -> Report:
-    return report([CheckRun(rule.id, "skipped", "no package here uses a GPU") for rule in RULES])
+    return report(
+        [CheckRun(rule.id, "skipped", "no package here uses a GPU") for rule in RULES], environment(probes=())
+    )
+
+
+def dead() -> Report:
+    """A torch that dies when it is imported, on a machine without GPU."""
+    finding = Finding(
+        "cudnn-unreachable", "error", "torch", "torch 2.8.0 dies when it is imported.", live.testimony(CRASH)
+    )
+    runs = (CheckRun("cudnn-unreachable", "failed", findings=(finding,)), *not_judged("kernel-image-missing", SPOILED))
+    spoiled = kit.probe("cudnn", "torch", "skipped", reason=SPOILED)
+    return report(runs, environment(gpus=(), driver=None, probes=(CRASH, spoiled)))
+
+
+def without_gpu() -> Report:
+    """A healthy environment on a machine that has no GPU."""
+    skipped = [kit.probe("torch-gpu", f"cuda:{n}", "skipped", reason=NO_GPU_HERE) for n in range(2)]
+    probes = (
+        *ASKED,
+        kit.probe("cudnn", "torch", seconds=0.8),
+        kit.probe("cuda-init", "", "skipped", reason=NO_GPU_HERE),
+        *skipped,
+    )
+    runs = (*passed("driver-too-old", "cudnn-unreachable"), *not_judged("kernel-image-missing", NO_GPU_HERE))
+    return report(runs, environment(gpus=(), driver=None, probes=probes))
+
+
+def unstarted() -> Report:
+    """An environment whose interpreter does not start."""
+    probes = (
+        kit.probe("import", "torch", "unrunnable", reason=UNSTARTED),
+        kit.probe("cudnn", "torch", "skipped", reason=f"import torch {UNSTARTED}"),
+    )
+    return report(
+        (*passed("driver-too-old"), *not_judged("kernel-image-missing", UNSTARTED)), environment(probes=probes)
+    )
+
+
+def not_judged(rule: str, why: str) -> tuple[CheckRun, ...]:
+    return (CheckRun(rule, "skipped", why),)
 
 
 def crashed() -> Report:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
 from gpu_doctor.model.finding import CheckRun, Finding
+from gpu_doctor.model.inventory import UNASKED
+from gpu_doctor.model.probes import KINDS, Ending, Kind, Outcome
 from gpu_doctor.model.remedy import MakeLink, Remedy, RunByHand, SetVariable
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_json
+from tests import kit
 from tests.report import patients
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "report-1.json").read_text(encoding="utf-8"))
@@ -28,10 +31,56 @@ def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("patient", ["sick", "healthy", "undetermined", "crashed"])
+@pytest.mark.parametrize("patient", ["sick", "healthy", "crashed", "dead", "without_gpu", "unstarted"])
 def test_every_kind_of_report_follows_the_schema(patient: str) -> None:
     document = shaped(getattr(patients, patient)())
-    assert document["doctor"] == {"version": "0.1.0", "facts": "2026-11-20", "static": True}
+    assert document["doctor"] == {"version": "0.1.0", "facts": "2026-11-20", "static": False}
+
+
+@pytest.mark.parametrize(
+    "probes", [UNASKED, (), (kit.probe("torch-gpu", "cuda:0", "skipped", reason="no GPU visible"),)]
+)
+def test_where_no_question_was_put_the_report_is_static(probes: Any) -> None:
+    document = shaped(patients.healthy(probes=probes))
+    assert document["doctor"]["static"] is True
+    assert shaped(patients.undetermined())["doctor"]["static"] is True
+
+
+def test_a_question_has_the_promised_fields() -> None:
+    probe, skipped = shaped(patients.dead())["cases"][0]["probes"]
+    assert probe == {
+        "kind": "import",
+        "subject": "torch",
+        "after": [],
+        "ending": "crashed",
+        "reason": "was killed by SIGSEGV (Segmentation fault)",
+        "trials": [],
+        "measured": [],
+        "loading": patients.CRASH.loading,
+        "stack": list(patients.CRASH.stack),
+        "log": patients.CRASH.log,
+        "again": "/home/ada/venv/bin/python -c 'import torch'",
+        "seconds": 1.2,
+    }
+    assert (skipped["ending"], skipped["reason"]) == ("skipped", patients.SPOILED)
+    assert shaped(patients.healthy(probes=UNASKED))["cases"][0]["probes"] == {"unknown": "only files were read"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_question_and_experiment_follows_the_schema(kind: Kind) -> None:
+    outcomes: tuple[Outcome, ...] = get_args(Outcome)
+    endings = get_args(Ending)
+    trials = [kit.trial(outcome, outcome, error="3.1e-07") for outcome in outcomes]
+    probes = tuple(kit.probe(kind, "it", ending, *trials, measured={"version": "2.8.0"}) for ending in endings)
+    shown = shaped(patients.healthy(probes=probes))["cases"][0]["probes"]
+    assert [probe["ending"] for probe in shown] == list(endings)
+    assert shown[0]["measured"] == [{"name": "version", "value": "2.8.0"}]
+    assert shown[0]["trials"][1] == {
+        "name": "wrong",
+        "outcome": "wrong",
+        "detail": "",
+        "measured": [{"name": "error", "value": "3.1e-07"}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -59,7 +108,9 @@ def test_a_finding_has_the_promised_fields_with_a_command_for_each_step() -> Non
         "severity": "error",
         "subject": "ctranslate2 4.6.1",
         "message": patients.CUDNN.message,
-        "evidence": [{"what": e.what, "value": e.value, "where": e.where} for e in patients.CUDNN.evidence],
+        "evidence": [
+            {"what": e.what, "value": e.value, "where": e.where, "again": ""} for e in patients.CUDNN.evidence
+        ],
         "remedy": {
             "summary": "Install ctranslate2 4.6.3 or newer",
             "safety": "ask",
@@ -98,6 +149,10 @@ def test_the_document_is_ascii_whatever_was_found() -> None:
     text = as_json.render(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]))
     assert text.isascii()
     assert json.loads(text)["cases"][0]["runs"][0]["findings"][0]["subject"] == "\x9b\u202e\ud800"
+    hostile = kit.probe("import", "\x1b[2J", "crashed", log="\x1b]0;owned\x07\x9b", stack=("\u202e",), again="\ud800")
+    text = as_json.render(patients.healthy(probes=(hostile,)))
+    assert text.isascii()
+    assert "\x1b" not in text
 
 
 def test_the_driver_is_written_as_nvidia_does() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gpu_doctor.model.finding import CheckRun, Evidence, Finding
-from gpu_doctor.model.inventory import Observation, PathEntry
+from gpu_doctor.model.inventory import UNASKED, Observation, PathEntry
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_text
 from gpu_doctor.report.paper import Look
@@ -54,26 +54,138 @@ WARNING  Both write into onnxruntime/; the CPU build was written last and wins.
     uv pip uninstall --python ~/venv/bin/python onnxruntime
     uv pip install --python ~/venv/bin/python --reinstall --no-deps onnxruntime-gpu==1.20.2
 
+asked live: 2 imports; the longest: import torch, 4.1 s
 not judged: kernel-image-missing (no GPU known: give --gpu)
 """
     )
 
 
-def test_the_healthy_report_is_two_lines() -> None:
+def test_the_healthy_report_is_three_lines() -> None:
     assert (
         as_text.render(patients.healthy(), PLAIN)
         == """\
 ~/venv (Python 3.11.7, uv) — chosen by --python
 HEALTHY  5 rules passed; hardware: RTX 4090 (sm_89), driver 580.95.05.
+asked live: 2 imports; the longest: import torch, 4.1 s
 """
     )
 
 
-def test_without_static_a_healthy_report_says_that_nothing_was_run() -> None:
-    assert as_text.render(patients.healthy(), PLAIN, static=False).endswith("""\
-HEALTHY  5 rules passed; hardware: RTX 4090 (sm_89), driver 580.95.05 (files
-         only: this version has no live probes yet).
-""")
+def test_a_crash_can_be_read_and_repeated() -> None:
+    assert (
+        as_text.render(patients.dead(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+  hardware: no GPU, no driver
+
+SICK  torch 2.8.0 dies when it is imported.
+  cudnn-unreachable · torch
+
+  Evidence
+    live: import torch: was killed by SIGSEGV (Segmentation fault)
+      ~/venv/bin/python -c 'import torch'
+    the last library that it began to load:
+    ~/venv/lib/python3.11/site-packages/torch/_C.cpython-311-x86_64-linux-gnu.so
+    where its Python stood:
+    ~/venv/lib/python3.11/site-packages/torch/__init__.py:416 in <module>
+    its last output:
+      loading libraries
+      terminate called after throwing an instance of 'std::bad_alloc'
+      what(): std::bad_alloc
+
+asked live: import torch; ended badly: import torch; the longest: import torch,
+1.2 s
+not tried: cuDNN (import torch was killed by SIGSEGV (Segmentation fault)), so
+not judged: kernel-image-missing
+"""
+    )
+
+
+def test_the_command_that_repeats_evidence_is_whole_and_shown_once() -> None:
+    again = "/home/ada/venv/bin/python -c " + "x" * 200
+    rows = tuple(Evidence(f"live: row {n}", "failed", "", again) for n in range(3))
+    finding = Finding("cudnn-unreachable", "error", "torch", "Ill.", rows)
+    text = as_text.render(patients.report([CheckRun("cudnn-unreachable", "failed", findings=(finding,))]), PLAIN)
+    assert text.count(f"      ~/venv/bin/python -c {'x' * 200}\n") == 1
+
+
+def test_of_long_output_the_end_is_shown() -> None:
+    row = Evidence("its last output", "\n".join(f"line {n}" for n in range(40)), "")
+    finding = Finding("cudnn-unreachable", "error", "torch", "Ill.", (row,))
+    text = as_text.render(patients.report([CheckRun("cudnn-unreachable", "failed", findings=(finding,))]), PLAIN)
+    assert "    its last output:\n      line 35\n" in text
+    assert "      line 39\n" in text
+
+
+def test_without_a_gpu_each_experiment_is_skipped_said_once_and_never_green() -> None:
+    text = as_text.render(patients.without_gpu(), PLAIN)
+    assert (
+        text
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+HEALTHY  2 rules passed; hardware: no GPU, no driver.
+asked live: 2 imports, cuDNN; the longest: import torch, 4.1 s
+not tried: CUDA init, 2 torch GPU experiments (no GPU visible), so not judged:
+kernel-image-missing
+"""
+    )
+    assert text.count("no GPU visible") == 1
+
+
+def test_an_interpreter_that_does_not_start_leaves_the_verdict_open() -> None:
+    assert (
+        as_text.render(patients.unstarted(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+UNDETERMINED  The live interpreter cannot be asked: ~/venv/bin/python cannot be
+              started: Exec format error. By the files alone 1 rule passed;
+              --static asks for no more.
+nothing could be asked live, so not judged: kernel-image-missing
+"""
+    )
+
+
+def test_a_sick_environment_without_an_interpreter_says_that_it_was_not_asked() -> None:
+    text = as_text.render(patients.sick(probes=Unknown("there is no interpreter to ask")), PLAIN)
+    assert "\nnothing could be asked live: there is no interpreter to ask\n" in text
+
+
+@pytest.mark.parametrize(
+    ("static", "said"),
+    [(True, "files only, as asked (--static)"), (False, "files only: the live interpreter was not asked")],
+)
+def test_a_report_of_files_alone_says_so_and_names_the_rules_that_need_more(static: bool, said: str) -> None:
+    report = patients.healthy(probes=UNASKED)
+    assert as_text.render(report, PLAIN, static=static).splitlines()[2:] == [said]
+    runs = (*patients.passed("driver-too-old"), *patients.not_judged("kernel-image-missing", UNASKED.reason))
+    text = as_text.render(patients.report(runs, patients.environment(probes=UNASKED)), PLAIN, static=static)
+    assert " ".join(text.splitlines()[2:]) == f"{said}, so not judged: kernel-image-missing"
+
+
+def test_each_reason_why_something_was_not_tried_is_said_once() -> None:
+    probes = [
+        kit.probe("import", "jax", "skipped", reason="why not"),
+        kit.probe("cudnn", "torch", "skipped", reason="other"),
+        kit.probe("ort-session", "CPU", "skipped", reason="why not"),
+    ]
+    text = as_text.render(patients.healthy(probes=tuple(probes)), PLAIN)
+    assert text.splitlines()[2:] == [
+        "not tried: import jax, ONNX Runtime session (why not)",
+        "not tried: cuDNN (other)",
+    ]
+
+
+def test_what_ended_badly_is_named_even_where_no_rule_knows_it() -> None:
+    probes = (
+        kit.probe("import", "torch"),
+        kit.probe("import", "jax", "raised"),
+        kit.probe("cudnn", "torch", "answered", kit.trial("create", "failed"), after=("ctranslate2",)),
+    )
+    text = as_text.render(patients.healthy(probes=probes), PLAIN)
+    assert text.splitlines()[2:] == [
+        "asked live: 2 imports, cuDNN; ended badly: import jax, cudnn torch after",
+        "ctranslate2",
+    ]
 
 
 def test_a_healthy_environment_with_a_warning_shows_it() -> None:
@@ -106,7 +218,7 @@ def test_the_same_remedy_is_shown_once() -> None:
     )
     text = as_text.render(patients.report(runs), PLAIN)
     assert text.count("uv pip install") == 1
-    assert text.endswith("  Remedy  the same as above\n")
+    assert "\n  Remedy  the same as above\n\n" in text
 
 
 def test_a_rule_that_does_not_apply_is_no_loss() -> None:
@@ -131,6 +243,7 @@ def test_a_crashed_rule_is_loud() -> None:
 UNDETERMINED  Only 1 rule could judge.
 CRASHED  the rule driver-too-old broke, so the verdict lacks it: KeyError:
          'sm_90'. Please report this.
+asked live: 2 imports; the longest: import torch, 4.1 s
 """
     )
 
@@ -148,8 +261,8 @@ def test_a_narrow_stream_without_unicode_keeps_paths_and_commands_whole() -> Non
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_prose_stays_within_the_width(width: int) -> None:
-    for report in (patients.healthy(), patients.undetermined(), patients.crashed()):
-        text = as_text.render(report, Look(width=width, home=patients.HOME), static=False)
+    for report in (patients.healthy(), patients.undetermined(), patients.crashed(), patients.without_gpu()):
+        text = as_text.render(report, Look(width=width, home=patients.HOME))
         assert max(map(len, text.splitlines())) <= max(width, len("~/venv (Python 3.11.7, uv) — chosen by"))
 
 

@@ -64,13 +64,13 @@ def testimony(probe: Probe, trial: Trial | None = None) -> tuple[Evidence, ...]:
     after = f" after {', '.join(probe.after)}" if probe.after else ""
     how = (trial.detail or trial.outcome) if trial else (probe.reason or "answered")
     about = f", {trial.name}" if trial else ""
-    rows = [Evidence(f"live: {probe.name}{after}{about}", how, probe.again)]
+    rows = [Evidence(f"live: {probe.name}{after}{about}", how, "", probe.again)]
     if probe.ending in ("crashed", "timed out", "stuck"):
         if probe.loading:
-            rows.append(Evidence("the library that it last began to load", probe.loading, "seen from inside the child"))
+            rows.append(Evidence("the last library that it began to load", probe.loading, ""))
         if probe.stack:
-            rows.append(Evidence("where its Python stood", probe.stack[0], "traceback at its end"))
+            rows.append(Evidence("where its Python stood", probe.stack[0], ""))
     last = [line for line in probe.log.split("\n") if line.strip()][-_LAST_LINES:]
     if last and (trial is None or trial.outcome == "died"):
-        rows.append(Evidence("its last output", " | ".join(last), "stdout and stderr of the child"))
+        rows.append(Evidence("its last output", "\n".join(last), ""))
     return tuple(rows)

@@ -88,11 +88,14 @@ def test_the_testimony_of_a_crash_can_be_read_and_repeated() -> None:
         after=("onnxruntime",),
     )
     assert failures(seen) == (died,)
-    rows = {row.what: (row.value, row.where) for row in live.testimony(seen, died)}
-    assert rows["live: torch-gpu GPU 0 after onnxruntime, matmul"] == (died.detail, "~/venv/bin/python -c …")
-    assert rows["the library that it last began to load"][0] == "/opt/app/libcublas.so.12"
-    assert rows["where its Python stood"][0] == "torch/functional.py:12 in matmul"
-    assert rows["its last output"][0] == "two | three | four"
+    rows = live.testimony(seen, died)
+    assert rows[0].what == "live: torch-gpu GPU 0 after onnxruntime, matmul"
+    assert (rows[0].value, rows[0].again) == (died.detail, "~/venv/bin/python -c …")
+    assert {row.what: row.value for row in rows[1:]} == {
+        "the last library that it began to load": "/opt/app/libcublas.so.12",
+        "where its Python stood": "torch/functional.py:12 in matmul",
+        "its last output": "two\nthree\nfour",
+    }
 
 
 def test_an_experiment_that_failed_in_words_needs_no_log() -> None:

@@ -1,0 +1,101 @@
+"""What was asked of the live interpreter, and what was not, in a few quiet lines."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from gpu_doctor.model.case import Case
+from gpu_doctor.model.probes import KINDS, Kind, Probe
+from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.report.paper import Paper
+
+_BAD_TRIALS = ("wrong", "failed", "died")
+# What one question of a kind is called, and several.
+_NOUNS: dict[Kind, tuple[str, str]] = {
+    "import": ("import", "imports"),
+    "cuda-init": ("CUDA init", "CUDA inits"),
+    "cudnn": ("cuDNN", "cuDNN loaders"),
+    "library": ("library", "libraries"),
+    "ort-session": ("ONNX Runtime session", "ONNX Runtime sessions"),
+    "ctranslate2": ("CTranslate2", "CTranslate2 runs"),
+    "torch-gpu": ("torch GPU experiment", "torch GPU experiments"),
+    "devices": ("device count", "device counts"),
+    "cufft": ("cuFFT experiment", "cuFFT experiments"),
+}
+
+
+def write_asked(paper: Paper, case: Case, *, static: bool) -> frozenset[str]:
+    """Write what was asked, then what was not and which rules could not judge for it; return the reasons said.
+
+    `static` says that the user wished for files only.
+    """
+    probes = case.inventory.probes
+    if case.unaskable:
+        reason = f": {case.unaskable}" if case.verdict == "sick" else ""
+        return _write_unasked(paper, case, f"nothing could be asked live{reason}")
+    if isinstance(probes, Unknown):
+        return _write_unasked(
+            paper,
+            case,
+            "files only, as asked (--static)" if static else "files only: the live interpreter was not asked",
+        )
+    taken = [probe for probe in probes if probe.ending != "skipped"]
+    if taken:
+        paper.prose((summary(taken), "dim"))
+    skipped = [probe for probe in probes if probe.ending == "skipped"]
+    reasons = dict.fromkeys(probe.reason for probe in skipped)
+    for reason in reasons:
+        mine = _counts(probe for probe in skipped if probe.reason == reason)
+        _write_untried(paper, f"not tried: {mine} ({reason})", _silenced(case, {reason}))
+    return frozenset(reasons)
+
+
+def summary(taken: Sequence[Probe]) -> str:
+    """Return what was asked, which of it ended badly, and what took longest."""
+    words = f"asked live: {_counts(taken)}"
+    bad = [name(probe) for probe in taken if ended_badly(probe)]
+    if bad:
+        words += f"; ended badly: {', '.join(bad)}"
+    slowest = max(taken, key=lambda probe: probe.seconds)
+    if slowest.seconds:
+        words += f"; the longest: {name(slowest)}, {slowest.seconds:.1f} s"
+    return words
+
+
+def name(probe: Probe) -> str:
+    """Return the question in a few words, with what was imported before it."""
+    return f"{probe.name} after {', '.join(probe.after)}" if probe.after else probe.name
+
+
+def ended_badly(probe: Probe) -> bool:
+    """Tell whether a question or one of its experiments ended otherwise than it should."""
+    return probe.ending not in ("answered", "skipped") or any(t.outcome in _BAD_TRIALS for t in probe.trials)
+
+
+def _counts(probes: Iterable[Probe]) -> str:
+    kinds: dict[Kind, list[Probe]] = {kind: [] for kind in KINDS}
+    for probe in probes:
+        kinds[probe.kind].append(probe)
+    return ", ".join(_counted(kind, mine) for kind, mine in kinds.items() if mine)
+
+
+def _counted(kind: Kind, probes: Sequence[Probe]) -> str:
+    one, many = _NOUNS[kind]
+    alone = f"{one} {probes[0].subject}" if kind == "import" else one
+    return alone if len(probes) == 1 else f"{len(probes)} {many}"
+
+
+def _silenced(case: Case, reasons: Collection[str]) -> list[str]:
+    """Return the rules that could not judge for just one of these reasons."""
+    return [run.rule for run in case.runs if run.status == "skipped" and run.applies and run.note in reasons]
+
+
+def _write_unasked(paper: Paper, case: Case, words: str) -> frozenset[str]:
+    probes = case.inventory.probes
+    reasons = {probes.reason} if isinstance(probes, Unknown) else {probe.reason for probe in probes}
+    _write_untried(paper, words, _silenced(case, reasons))
+    return frozenset(reasons)
+
+
+def _write_untried(paper: Paper, words: str, rules: Sequence[str]) -> None:
+    paper.prose((words + (f", so not judged: {', '.join(rules)}" if rules else ""), "dim"))
