@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from gpu_doctor.errors import FactsError
 from gpu_doctor.facts import load, packages
+from gpu_doctor.facts.cufft import Cufft, CufftLimit, CufftRelease
 from gpu_doctor.facts.drivers import Drivers, DriverSpan, MinimumDriver, parse_driver
 from gpu_doctor.facts.gpus import GpuFact, Gpus
 from gpu_doctor.facts.modules import read_modules
@@ -141,6 +142,16 @@ class Facts:
         newest = max(ranges, key=lambda item: item.since)
         return newest.lowest <= capability and capability[0] <= newest.highest[0]
 
+    # cuFFT
+
+    def cufft(self, package: str, version: Version) -> CufftRelease | None:
+        """Return what a wheel of cuFFT brings."""
+        return self._cufft.releases.get((package, version))
+
+    def cufft_limit(self, capability: Capability) -> CufftLimit | None:
+        """Return before which CUDA cuFFT fails on GPUs of this capability, or None where no such limit is known."""
+        return self._cufft.limits.get(capability)
+
     # NVIDIA's wheels
 
     def cuda_generation(self, name: str) -> int | None:
@@ -190,6 +201,10 @@ class Facts:
     @cached_property
     def _cudnn(self) -> Cudnn:
         return packages.cudnn(self._folder)
+
+    @cached_property
+    def _cufft(self) -> Cufft:
+        return Cufft(self._folder)
 
     @cached_property
     def _wheels(self) -> Wheels:
