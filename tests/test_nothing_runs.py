@@ -1,4 +1,4 @@
-"""Nothing of the target is run or imported, and nothing is written: shown by code that would leave a mark if it were."""
+"""Files alone are read where that was asked, and nothing is ever written: shown by code that would leave a mark."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.readers import patient
+from tests.simulated import packages
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
-    ("check",),
-    ("check", "--format", "json"),
-    ("check", "--gpu", "RTX 5090", "--driver", "570.86"),
-    ("inventory",),
-    ("inventory", "--format", "json"),
+    ("check", "--static"),
+    ("check", "--static", "--format", "json"),
+    ("check", "--static", "--gpu", "RTX 5090", "--driver", "570.86"),
+    ("check", "--select", "package-files-damaged"),
+    ("inventory", "--static"),
+    ("inventory", "--static", "--format", "json"),
     ("archs",),
     ("where", "libcudnn", "--after", "torch"),
 )
@@ -66,7 +68,7 @@ def look(prefix: Path, how: tuple[str, ...], *command: str) -> subprocess.Comple
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_no_command_runs_anything_of_the_target(trapped: Path, mark: Path, command: tuple[str, ...]) -> None:
+def test_what_reads_files_alone_runs_nothing_of_the_target(trapped: Path, mark: Path, command: tuple[str, ...]) -> None:
     for how in (("--prefix", str(trapped)), ("--python", f"{trapped}/bin/python"), ()):
         ended = look(trapped, how, *command)
         assert b"Traceback" not in ended.stderr
@@ -85,11 +87,29 @@ def test_the_trap_works(trapped: Path, mark: Path) -> None:
     assert mark.exists()
 
 
-def test_no_command_writes_anything(trapped: Path, tmp_path: Path) -> None:
+def test_what_reads_files_alone_writes_nothing(trapped: Path, tmp_path: Path) -> None:
     before = _state(tmp_path)
     for command in COMMANDS:
         look(trapped, ("--prefix", str(trapped)), *command)
     assert _state(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", [("check",), ("inventory",), ("check", "--thorough", "--probe-timeout", "30")])
+def test_a_live_look_starts_the_targets_interpreter_and_writes_nothing(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    env = packages.environment(tmp_path).torch("from torch import part\n").onnxruntime().ctranslate2()
+    (env.site / "torch" / "part.py").write_text("print('imported', __file__)\nraise ImportError('as asked')\n")
+    before = _state(tmp_path)
+    ended = look(env.prefix, ("--prefix", str(env.prefix)), *command)
+    assert b"ImportError: as asked" in b" ".join(ended.stdout.split()), ended.stderr
+    assert _state(tmp_path) == before
+
+
+def test_a_target_that_runs_programs_at_its_start_does_so_only_where_it_is_asked(trapped: Path, mark: Path) -> None:
+    ended = look(trapped, ("--prefix", str(trapped)), "check")
+    assert b"Traceback" not in ended.stderr
+    assert mark.read_text() == "python\n"
 
 
 def _state(folder: Path) -> dict[str, tuple[int, int]]:

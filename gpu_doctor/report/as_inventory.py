@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.report.asked import told, untried
 from gpu_doctor.report.heading import counted, hardware, write_heading
 from gpu_doctor.report.paper import Look, Paper
 
@@ -18,6 +19,7 @@ def render(inventory: Inventory, look: Look) -> str:
     paper.blank()
     _write_machine(paper, inventory)
     _write_packages(paper, inventory)
+    _write_probes(paper, inventory)
     _write_troubles(paper, inventory)
     return paper.text()
 
@@ -66,6 +68,20 @@ def _build(distribution: Distribution) -> str:
     if built is not None:
         words.append(f"built for CUDA {built.cuda}" if built.cuda else "built without CUDA")
     return f" ({', '.join(words)})" if words else ""
+
+
+def _write_probes(paper: Paper, inventory: Inventory) -> None:
+    """Write each question that was put to the live interpreter, and why others were not."""
+    paper.blank()
+    if isinstance(inventory.probes, Unknown):
+        paper.prose(("nothing was asked live: " + inventory.probes.reason, "bold"))
+        return
+    taken = [probe for probe in inventory.probes if probe.ending != "skipped"]
+    paper.prose((f"{counted(len(taken), 'question')} asked live", "bold"))
+    for probe in taken:
+        paper.prose(told(probe), indent=2)
+    for words in untried(inventory.probes).values():
+        paper.prose((words, "dim"), indent=2)
 
 
 def _write_troubles(paper: Paper, inventory: Inventory) -> None:

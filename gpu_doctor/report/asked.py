@@ -10,6 +10,7 @@ from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report.paper import Paper
 
 _BAD_TRIALS = ("wrong", "failed", "died")
+_NAMED = 3
 # What one question of a kind is called, and several.
 _NOUNS: dict[Kind, tuple[str, str]] = {
     "import": ("import", "imports"),
@@ -42,34 +43,49 @@ def write_asked(paper: Paper, case: Case, *, static: bool) -> frozenset[str]:
     taken = [probe for probe in probes if probe.ending != "skipped"]
     if taken:
         paper.prose((summary(taken), "dim"))
-    skipped = [probe for probe in probes if probe.ending == "skipped"]
-    reasons = dict.fromkeys(probe.reason for probe in skipped)
-    for reason in reasons:
-        mine = _counts(probe for probe in skipped if probe.reason == reason)
-        _write_untried(paper, f"not tried: {mine} ({reason})", _silenced(case, {reason}))
+    reasons = untried(probes)
+    for reason, words in reasons.items():
+        _write_untried(paper, words, _silenced(case, {reason}))
     return frozenset(reasons)
+
+
+def untried(probes: Iterable[Probe]) -> dict[str, str]:
+    """Return what was not tried, in words, by the reason for it."""
+    skipped = [probe for probe in probes if probe.ending == "skipped"]
+    groups = {reason: [p for p in skipped if p.reason == reason] for reason in dict.fromkeys(p.reason for p in skipped)}
+    return {reason: f"not tried: {_counts(group)} ({reason})" for reason, group in groups.items()}
 
 
 def summary(taken: Sequence[Probe]) -> str:
     """Return what was asked, which of it ended badly, and what took longest."""
     words = f"asked live: {_counts(taken)}"
-    bad = [name(probe) for probe in taken if ended_badly(probe)]
+    bad = [_name(probe) for probe in taken if _bad_trials(probe) or probe.ending != "answered"]
     if bad:
-        words += f"; ended badly: {', '.join(bad)}"
+        words += f"; ended badly: {', '.join(bad) if len(bad) <= _NAMED else f'{len(bad)} of {len(taken)}'}"
     slowest = max(taken, key=lambda probe: probe.seconds)
     if slowest.seconds:
-        words += f"; the longest: {name(slowest)}, {slowest.seconds:.1f} s"
+        words += f"; the longest: {_name(slowest)}, {slowest.seconds:.1f} s"
     return words
 
 
-def name(probe: Probe) -> str:
+def told(probe: Probe) -> str:
+    """Return a question and how it ended, with the experiments that ended badly."""
+    trials = _bad_trials(probe)
+    words = probe.ending if probe.ending == "answered" else f"{probe.ending}: {probe.reason}"
+    if trials:
+        words += f", {'but ' if probe.ending == 'answered' else ''}{'; '.join(trials[:_NAMED])}"
+    if len(trials) > _NAMED:
+        words += f"; … and {len(trials) - _NAMED} more"
+    return f"{_name(probe)}: {words}" + (f" ({probe.seconds:.1f} s)" if probe.seconds else "")
+
+
+def _name(probe: Probe) -> str:
     """Return the question in a few words, with what was imported before it."""
     return f"{probe.name} after {', '.join(probe.after)}" if probe.after else probe.name
 
 
-def ended_badly(probe: Probe) -> bool:
-    """Tell whether a question or one of its experiments ended otherwise than it should."""
-    return probe.ending not in ("answered", "skipped") or any(t.outcome in _BAD_TRIALS for t in probe.trials)
+def _bad_trials(probe: Probe) -> list[str]:
+    return [f"{trial.name} {trial.outcome}" for trial in probe.trials if trial.outcome in _BAD_TRIALS]
 
 
 def _counts(probes: Iterable[Probe]) -> str:

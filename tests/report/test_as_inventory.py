@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -10,12 +11,12 @@ import pytest
 
 from gpu_doctor.model import plain
 from gpu_doctor.model.hardware import Variable
-from gpu_doctor.model.inventory import Damage, Inventory, Observation, Overlap
+from gpu_doctor.model.inventory import UNASKED, Damage, Inventory, Observation, Overlap
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_inventory
 from gpu_doctor.report.paper import Look
 from tests import kit
-from tests.report.patients import HOME, SITE, environment
+from tests.report.patients import ASKED, CRASH, HOME, SITE, environment
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "inventory-1.json").read_text(encoding="utf-8"))
 
@@ -34,6 +35,15 @@ def full() -> Inventory:
         overlaps=(Overlap(("a", "b"), 3, (f"{SITE}/x.py",), (), "a"),),
         damages=(Damage(f"{SITE}/y.so", "torch", "truncated", "10", "5"),),
         observations=(Observation("/opt/z", "corrupt"),),
+        probes=(
+            *ASKED,
+            replace(CRASH, subject="torchaudio", trials=(kit.trial("load", "died"),)),
+            kit.probe(
+                "cudnn", "torch", "answered", *(kit.trial(f"part {n}", "failed") for n in range(5)), after=("torch",)
+            ),
+            kit.probe("cuda-init", "", "skipped", reason="no GPU visible"),
+            *(kit.probe("torch-gpu", f"cuda:{n}", "skipped", reason="no GPU visible") for n in range(2)),
+        ),
     )
 
 
@@ -54,11 +64,25 @@ LD_LIBRARY_PATH  /opt/cudnn
   onnxruntime 1.20.1 (built without CUDA)
   ctranslate2 4.6.1 (shadowed by an earlier folder)
 
+4 questions asked live
+  import torch: answered (4.1 s)
+  import ctranslate2: answered (0.4 s)
+  import torchaudio: crashed: was killed by SIGSEGV (Segmentation fault), load
+  died (1.2 s)
+  cudnn torch after torch: answered, but part 0 failed; part 1 failed; part 2
+  failed; … and 2 more
+  not tried: CUDA init, 2 torch GPU experiments (no GPU visible)
+
 a and b both own 3 files, such as ~/venv/lib/python3.11/site-packages/x.py
 ~/venv/lib/python3.11/site-packages/y.so of torch is truncated
 not read: /opt/z: corrupt
 """
     )
+
+
+def test_where_nothing_was_asked_the_text_says_why() -> None:
+    text = as_inventory.render(environment(probes=UNASKED), Look(home=HOME))
+    assert "\nnothing was asked live: only files were read\n" in text
 
 
 @pytest.mark.parametrize("inventory", [full(), kit.inventory(driver=None, gpus=Unknown("no NVML"))])

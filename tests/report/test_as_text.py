@@ -175,6 +175,12 @@ def test_each_reason_why_something_was_not_tried_is_said_once() -> None:
     ]
 
 
+def test_many_that_ended_badly_are_counted() -> None:
+    probes = tuple(kit.probe("import", name, "raised") for name in "abcd")
+    text = as_text.render(patients.healthy(probes=probes), PLAIN)
+    assert text.splitlines()[-1] == "asked live: 4 imports; ended badly: 4 of 4"
+
+
 def test_what_ended_badly_is_named_even_where_no_rule_knows_it() -> None:
     probes = (
         kit.probe("import", "torch"),

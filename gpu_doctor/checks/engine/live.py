@@ -14,6 +14,8 @@ Proof = Literal["proven", "cleared", "open"]
 _UNTAKEN = ("skipped", "unrunnable")
 _BAD = ("failed", "wrong", "died")
 _LAST_LINES = 3
+# The question's own frames say nothing about the patient.
+_OURS = "/gpu_doctor/probe/scripts/"
 
 
 def asked(inventory: Inventory, kind: Kind, subject: str | None = None) -> tuple[Probe, ...]:
@@ -68,8 +70,9 @@ def testimony(probe: Probe, trial: Trial | None = None) -> tuple[Evidence, ...]:
     if probe.ending in ("crashed", "timed out", "stuck"):
         if probe.loading:
             rows.append(Evidence("the last library that it began to load", probe.loading, ""))
-        if probe.stack:
-            rows.append(Evidence("where its Python stood", probe.stack[0], ""))
+        place = next((frame for frame in probe.stack if _OURS not in frame), "")
+        if place:
+            rows.append(Evidence("where its Python stood", place, ""))
     last = [line for line in probe.log.split("\n") if line.strip()][-_LAST_LINES:]
     if last and (trial is None or trial.outcome == "died"):
         rows.append(Evidence("its last output", "\n".join(last), ""))

@@ -82,7 +82,11 @@ def test_the_testimony_of_a_crash_can_be_read_and_repeated() -> None:
         died,
         reason="was killed by SIGABRT (Aborted)",
         loading="/opt/app/libcublas.so.12",
-        stack=("torch/functional.py:12 in matmul", "<string>:1 in answer"),
+        stack=(
+            "/opt/gpu_doctor/probe/scripts/torch_gpu.py:9 in launch",
+            "torch/functional.py:12 in matmul",
+            "<string>:1 in answer",
+        ),
         log="one\n\ntwo\nthree\nfour",
         again="~/venv/bin/python -c …",
         after=("onnxruntime",),
