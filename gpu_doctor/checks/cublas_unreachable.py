@@ -35,6 +35,7 @@ RULE = Rule(
         r"Library libcublas\.so\.(11|12|13) is not found or cannot be loaded",
         r"libcublas\S*\.so\.\d+: cannot open shared object file",
     ),
+    probes=("library",),
 )
 
 
@@ -64,7 +65,7 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
         rule=RULE.id,
         severity=severity,
         subject=f"{gap.package}: {name}",
-        message=f"{owner} {how} {name}{when}, and the loader does not find it{works}.",
+        message=f"{owner} {how} {name}{when}, and {gap.outcome}{works}.",
         evidence=gap.evidence(),
         remedy=_remedy(inventory, facts, gap, name),
         seats=(gap.package, gap.consumer),
@@ -79,6 +80,8 @@ def _brought_together(inventory: Inventory, package: str, helper: str) -> bool:
 
 
 def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy | None:
+    if gap.why_not_loaded:
+        return None
     here = [lib for lib in inventory.libraries if lib.name in (name, name.replace("cublas", "cublasLt"))]
     if any(lib.name == name for lib in here):
         return Remedy(

@@ -32,6 +32,7 @@ RULE = Rule(
     stage="packages",
     yields_to=("package-version-conflict",),
     symptoms=(r"libcudart\.so\.1[123]: cannot open shared object file",),
+    probes=("cudnn", "library"),
 )
 
 _LIBRARIES = ("libcublas", "libcudart", "libcudnn", "libcufft", "libcurand", "libcusparse", "libcusolver", "libnvrtc")

@@ -44,6 +44,7 @@ RULE = Rule(
         r"Could not locate cudnn_ops64_9\.dll",
         r"libcudnn\S*\.so\.\d+: cannot open shared object file",
     ),
+    probes=("cudnn",),
 )
 
 

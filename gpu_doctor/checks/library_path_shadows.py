@@ -2,7 +2,8 @@
 
 What it finds. torch's own libraries carry DT_RPATH, which is searched before LD_LIBRARY_PATH; cuDNN and cuBLAS carry
 DT_RUNPATH, which is searched after it. A folder with another cuDNN on LD_LIBRARY_PATH therefore gives torch its own
-cuDNN loader with foreign parts. Where a library needs a symbol that the one in front lacks, that is shown.
+cuDNN loader with foreign parts. Where a library needs a symbol that the one in front lacks, that is shown; whether
+cuDNN works all the same is tried in a process of its own.
 
 Why it matters. "Could not load symbol cudnnGetLibConfig", "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", or a silent
 change of version under a program that worked yesterday. Tools that print versions see nothing: both files are valid.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from gpu_doctor.checks.engine.cudnn_loaders import verdict
 from gpu_doctor.checks.engine.stack import gpu_stack
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
@@ -33,6 +35,7 @@ RULE = Rule(
         r"Loaded runtime CuDNN library: \S+ but source was compiled with",
         r"undefined symbol: __nvJitLink\w+",
     ),
+    probes=("cudnn",),
 )
 
 VARIABLE = "LD_LIBRARY_PATH"
@@ -64,7 +67,8 @@ def _shadows(resolution: Resolution, folder: str, own: dict[str, str]) -> bool:
 def _finding(inventory: Inventory, folder: str, value: str, shadowed: list[Resolution], own: dict[str, str]) -> Finding:
     files = {posixpath.basename(r.found or ""): r for r in shadowed}
     mixed = next((r for r in shadowed if _splits(r)), None)
-    evidence = [Evidence(VARIABLE, value, "environment of this process")]
+    live, proofs = verdict(inventory, {r.consumer for r in shadowed})
+    evidence = [*proofs, Evidence(VARIABLE, value, "environment of this process")]
     for name, resolution in list(files.items())[:4]:
         what = f"{name} for {posixpath.basename(resolution.consumer)}"
         evidence.append(Evidence(what, f"{resolution.found}, in front of {own[name]}", resolution.rule))
@@ -74,7 +78,7 @@ def _finding(inventory: Inventory, folder: str, value: str, shadowed: list[Resol
     rest = ":".join(p for p in value.split(":") if p and p != folder)
     return Finding(
         rule=RULE.id,
-        severity="error" if mixed or lacking else "warning",
+        severity="error" if lacking or live == "proven" or (mixed and live == "open") else "warning",
         subject=folder,
         message=f"{VARIABLE} names {folder}, which serves {len(files)} librar{'y' if len(files) == 1 else 'ies'} "
         f"instead of the environment's own{part}.",
