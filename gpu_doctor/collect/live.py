@@ -8,7 +8,12 @@ from types import TracebackType
 
 from gpu_doctor.collect.packages import Packages
 from gpu_doctor.collect.questions.cuda import cuda_questions
+from gpu_doctor.collect.questions.cudnn import cudnn_questions, cudnn_reasons
+from gpu_doctor.collect.questions.devices import devices_questions
 from gpu_doctor.collect.questions.imports import import_questions
+from gpu_doctor.collect.questions.libraries import library_questions
+from gpu_doctor.collect.questions.ort import ort_questions
+from gpu_doctor.collect.questions.torch_gpu import torch_gpu_questions
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import UNASKED, Inventory
@@ -33,8 +38,15 @@ _SHARE = 0.6
 # One function for each kind of question but imports; those of `_AFTERWARDS` see the answers of the others.
 _ASKERS: Mapping[Kind, Questions] = {
     "cuda-init": cuda_questions,
+    "cudnn": cudnn_questions,
+    "library": library_questions,
+    "ort-session": ort_questions,
+    "torch-gpu": torch_gpu_questions,
+    "devices": devices_questions,
 }
-_AFTERWARDS: Mapping[Kind, Questions] = {}
+_AFTERWARDS: Mapping[Kind, Questions] = {
+    "cudnn": cudnn_reasons,
+}
 
 
 @dataclass(frozen=True, slots=True)
