@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.engine.ort_live import not_listed
 from gpu_doctor.checks.engine.stack import install, remove
 from gpu_doctor.facts.stack import is_onnxruntime
 from gpu_doctor.facts.tables import Facts
@@ -30,6 +31,7 @@ RULE = Rule(
         r"module 'onnxruntime' has no attribute '(get_available_providers|InferenceSession)'",
         r"multiple packages? .*onnxruntime.* installed",
     ),
+    probes=("ort-session",),
 )
 
 
@@ -53,17 +55,13 @@ def _clash(inventory: Inventory, packages: list[Distribution], overlap: Overlap 
     wanted = next((d for d in packages if d.name == "onnxruntime-gpu"), packages[-1])
     winner = overlap.winner if overlap else Unknown("the files could not be compared")
     evidence = [Evidence("installed", d.label, d.metadata) for d in packages] + (_shared(overlap) if overlap else [])
+    lost = not_listed(inventory)
     # The GPU package on top works today; the next sync may turn it over.
-    severity: Severity = "warning" if winner == wanted.name or isinstance(winner, Unknown) else "error"
-    return Finding(
-        rule=RULE.id,
-        severity=severity,
-        subject=" and ".join(names),
-        message=f"{' and '.join(d.label for d in packages)} share one folder; {_outcome(winner, wanted)}",
-        evidence=tuple(evidence),
-        remedy=_reinstall(inventory, names, wanted),
-        seats=("onnxruntime", *names),
-    )
+    works = not lost and (winner == wanted.name or isinstance(winner, Unknown))
+    severity: Severity = "warning" if works else "error"
+    message = f"{' and '.join(d.label for d in packages)} share one folder; {_outcome(winner, wanted, lost=bool(lost))}"
+    remedy = _reinstall(inventory, names, wanted)
+    return Finding(RULE.id, severity, " and ".join(names), message, (*evidence, *lost), remedy, ("onnxruntime", *names))
 
 
 def _shared(overlap: Overlap) -> list[Evidence]:
@@ -71,7 +69,9 @@ def _shared(overlap: Overlap) -> list[Evidence]:
     return [shared, *(Evidence(f"not as {o}'s RECORD says", f"{n} files", "RECORD hashes") for o, n in overlap.altered)]
 
 
-def _outcome(winner: str | Unknown | None, wanted: Distribution) -> str:
+def _outcome(winner: str | Unknown | None, wanted: Distribution, *, lost: bool) -> str:
+    if isinstance(winner, Unknown) and lost:
+        return f"the CUDA provider of {wanted.name} is lost."
     if isinstance(winner, Unknown):
         return f"which of them lies there is not known ({winner.reason})."
     if winner is None:
@@ -83,15 +83,10 @@ def _outcome(winner: str | Unknown | None, wanted: Distribution) -> str:
 
 def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> Finding:
     lost = sum(damage.files for damage in gone)
-    return Finding(
-        rule=RULE.id,
-        severity="error",
-        subject=package.name,
-        message=f"{package.label} has lost {lost} of its files: a package that shared its folder was removed.",
-        evidence=tuple(Evidence("missing", d.path, package.metadata) for d in gone[:4]),
-        remedy=_reinstall(inventory, [package.name], package),
-        seats=("onnxruntime", package.name),
-    )
+    message = f"{package.label} has lost {lost} of its files: a package that shared its folder was removed."
+    evidence = tuple(Evidence("missing", d.path, package.metadata) for d in gone[:4])
+    remedy = _reinstall(inventory, [package.name], package)
+    return Finding(RULE.id, "error", package.name, message, evidence, remedy, ("onnxruntime", package.name))
 
 
 def _reinstall(inventory: Inventory, names: list[str], wanted: Distribution) -> Remedy:

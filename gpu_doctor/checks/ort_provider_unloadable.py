@@ -8,26 +8,26 @@ only when it uses them.
 Why it matters. `get_available_providers()` lists what was compiled in, so it still says CUDAExecutionProvider; the
 session then falls back to the CPU with one line on stderr.
 
+What is asked live. A session with the CUDA provider, in a fresh process, after `import torch` and after
+`preload_dlls()`. It needs no GPU: whether the library loads and whether it then finds a device are told apart.
+
 What to do. Call `onnxruntime.preload_dlls()` before the first session; with older releases, export LD_LIBRARY_PATH
 before Python starts. Where the libraries are missing or of another CUDA major, install the matching ones.
 """
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 
-from packaging.version import Version
-
-from gpu_doctor.checks.engine.cuda_builds import wheels_for
+from gpu_doctor.checks.engine.ort_live import orders
+from gpu_doctor.checks.engine.ort_loading import Lack, lack
 from gpu_doctor.checks.engine.reach import Gap, gaps
-from gpu_doctor.checks.engine.requirements import as_asked
-from gpu_doctor.checks.engine.stack import gpu_known, install, installed
+from gpu_doctor.checks.engine.stack import installed
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
-from gpu_doctor.model.inventory import Distribution, Inventory
-from gpu_doctor.model.remedy import Remedy, RunByHand, SetVariable
-from gpu_doctor.model.unknown import CannotKnow, Unknown
+from gpu_doctor.model.finding import Finding, Rule
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.libraries import Library
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 
 RULE = Rule(
     id="ort-provider-unloadable",
@@ -39,59 +39,51 @@ RULE = Rule(
         r"Failed to load library .*libonnxruntime_providers_(cuda|tensorrt)\.so with error: (lib\S+): cannot open",
         r"Failed to create CUDAExecutionProvider",
     ),
+    probes=("ort-session",),
 )
-
-_FIRST_PRELOAD = Version("1.21")
 
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
-    """Report the libraries that the CUDA provider does not find in a fresh process."""
+    """Report the libraries that the CUDA provider does not find, as the files say and as sessions showed."""
     package = installed(inventory, "onnxruntime-gpu")
     provider = next((lib for lib in inventory.libraries if lib.name == "libonnxruntime_providers_cuda.so"), None)
     if provider is None:
         raise CannotKnow("onnxruntime-gpu has no libonnxruntime_providers_cuda.so")
+    seen = tuple(order for order in orders(inventory) if order.unloadable != "open")
+    fresh = next((order.unloadable for order in seen if not order.session.after), "open")
+    gap, needs = (None, []) if fresh == "cleared" else _missing(inventory, provider, asked=bool(seen))
+    missing = lack(inventory, package, needs, seen)
+    if missing.proven or gap is not None:
+        yield _finding(inventory, facts, missing, gap, provider)
+
+
+def _missing(inventory: Inventory, provider: Library, *, asked: bool) -> tuple[Gap | None, list[str]]:
+    """Return what the provider does not find by the model of the loader, or give up where nothing tells."""
     if isinstance(provider.elf, Unknown):
+        if asked:
+            return None, []
         raise CannotKnow(f"{provider.name}: {provider.elf.reason}")
-    for gap in gaps(inventory, "lib"):
+    try:
+        found = [gap for gap in gaps(inventory, "lib") if gap.consumer == provider.path]
+    except DoesNotApply:
+        if asked:
+            return None, []
+        raise
+    for gap in found:
         # The driver's libcuda is no package's matter.
         needs = [r.names[0] for r in gap.missing if not r.names[0].startswith("libcuda.so")]
-        if gap.consumer == provider.path and needs:
-            yield _finding(inventory, facts, gap, package, needs)
+        if needs:
+            return gap, needs
+    return None, []
 
 
-def _finding(inventory: Inventory, facts: Facts, gap: Gap, package: Distribution, needs: list[str]) -> Finding:
-    here = {lib.name: posixpath.dirname(lib.path) for lib in inventory.libraries}
-    folders = {name: here[name] for name in needs if name in here}
-    absent = [n for n in needs if n not in folders]
-    shown = absent or needs
-    can_preload = not isinstance(package.version, Unknown) and package.version >= _FIRST_PRELOAD and not absent
-    # Present libraries and a release that can preload them: one call away from working, and many programs make it.
-    severity: Severity = "note" if can_preload else ("error" if absent and gpu_known(inventory) else "warning")
-    place = "not installed" if absent else "installed where the loader does not look"
-    listed = f"{', '.join(shown[:3])}{', …' * (len(shown) > 3)}, which {'are' if shown[1:] else 'is'} {place}"
+def _finding(inventory: Inventory, facts: Facts, missing: Lack, gap: Gap | None, provider: Library) -> Finding:
     return Finding(
         rule=RULE.id,
-        severity=severity,
-        subject=package.label,
-        message=f"The CUDA provider of {package.label} needs {listed}: sessions fall back to the CPU.",
-        evidence=(*gap.evidence(), *(Evidence("installed, not searched", n, folders[n]) for n in folders)),
-        remedy=_remedy(inventory, facts, absent, sorted(set(folders.values())), can_preload=can_preload),
-        seats=("onnxruntime", "onnxruntime-gpu", gap.consumer),
+        severity=missing.severity(inventory),
+        subject=missing.package.label,
+        message=missing.sentence(),
+        evidence=(*(gap.evidence() if gap else ()), *missing.evidence()),
+        remedy=missing.remedy(inventory, facts),
+        seats=("onnxruntime", "onnxruntime-gpu", provider.path),
     )
-
-
-def _remedy(
-    inventory: Inventory, facts: Facts, absent: list[str], folders: list[str], *, can_preload: bool
-) -> Remedy | None:
-    if absent:
-        wheels = wheels_for(inventory, facts, "onnxruntime-gpu", absent)
-        if not wheels:
-            return None
-        step = install(inventory, *as_asked(inventory, wheels))
-        return Remedy("Install the libraries that the provider needs.", "ask", (step,))
-    if can_preload:
-        step = RunByHand("python -c 'import onnxruntime; onnxruntime.preload_dlls()'", "a call for the program itself")
-        return Remedy("Call onnxruntime.preload_dlls() before the first session.", "manual", (step,))
-    value = ":".join(filter(None, (*folders, inventory.host.variable("LD_LIBRARY_PATH"))))
-    step = SetVariable("LD_LIBRARY_PATH", value)
-    return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (step,))

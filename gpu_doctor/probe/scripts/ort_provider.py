@@ -2,7 +2,8 @@
 
 Argument: {"path": of the provider's library, "needed": the names in its header, "after": modules to import first,
 "preload": whether to call preload_dlls()}.
-Each trial bears the name that was opened. The last is the provider: some releases crash there without a GPU.
+Each trial bears the name that was opened. The provider itself comes last, and only where something is missing: without
+ONNX Runtime around it, some releases crash as it starts, and a session tells better.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
         onnxruntime = importlib.import_module("onnxruntime")
         if argument["preload"]:
             onnxruntime.preload_dlls()
-    for name in argument["needed"]:
-        notes.trial(name, _open, name)
-    notes.trial(os.path.basename(argument["path"]), _open, argument["path"])
+    opened = [notes.trial(name, _open, name) for name in argument["needed"]]
+    provider = os.path.basename(argument["path"])
+    if all(opened):
+        notes.skip(provider, "it has all that it needs; a session loads it")
+    else:
+        notes.trial(provider, _open, argument["path"])
     return {"version": onnxruntime.__version__}
 
 
