@@ -7,7 +7,6 @@ through one anonymous file, so whatever the child prints is only a log. Nothing 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from gpu_doctor.probe.channel import Told, read
+from gpu_doctor.probe.channel import Channel, Told, above_streams
 from gpu_doctor.probe.leash import Departure, Leash, clean
 
 Ending = Literal["answered", "raised", "crashed", "timed out", "stuck", "unrunnable"]
@@ -25,7 +24,6 @@ Ending = Literal["answered", "raised", "crashed", "timed out", "stuck", "unrunna
 SCRIPTS = Path(__file__).parent / "scripts"
 
 _RUNNER = SCRIPTS / "_runner.py"
-_ANSWER_LIMIT = 16 * 2**20
 _REASON_LIMIT = 500
 
 
@@ -51,18 +49,26 @@ class Answer:
 class Pending:
     """Hold a question that was asked and not yet answered; leaving its `with` block ends the child."""
 
-    def __init__(self, channel: int, deadline: float) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, deadline: float) -> None:
         self._deadline = deadline
         self._began = time.monotonic()
         self._leash: Leash | None = None
         self._answer: Answer | None = None
+        self._channel = channel
+        # The kernel ends the child when nobody holds the other end any more, however this process ends.
+        self._lifeline, self._hold = map(above_streams, os.pipe())
 
-    def _start(self, command: list[str], environ: Mapping[str, str], memory_limit: int | None) -> None:
+    def _start(self, command: list[str], script: str, environ: Mapping[str, str], memory_limit: int | None) -> None:
+        channel = self._channel
+        numbers = (channel.descriptor, channel.begin, self._lifeline, self._deadline)
+        command = [*command, str(_RUNNER), str(SCRIPTS / script), *map(str, numbers)]
+        keep_open = (channel.descriptor, self._lifeline)
         try:
-            self._leash = Leash(command, environ, self._deadline, (self._channel,), memory_limit)
+            self._leash = Leash(command, environ, self._deadline, keep_open, memory_limit)
         except (OSError, ValueError) as error:
             self._finish("unrunnable", None, f"{command[0]} cannot be started: {_os_reason(error)}", "")
+        finally:
+            os.close(self._lifeline)
 
     @property
     def over(self) -> bool:
@@ -74,9 +80,7 @@ class Pending:
         if self._answer is None:
             assert self._leash is not None
             departure = self._leash.wait()
-            told = Told()
-            if departure.how != "stuck":
-                told = read(os.pread(self._channel, _ANSWER_LIMIT, 0))
+            told = self._channel.told()
             ending, value, reason = self._judge(departure, told)
             self._finish(ending, value, reason, departure.log, told)
         assert self._answer is not None
@@ -101,22 +105,27 @@ class Pending:
         self._close()
 
     def _close(self) -> None:
-        if self._channel >= 0:
-            os.close(self._channel)
-            self._channel = -1
+        self._channel.close()
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
 
     def _judge(self, departure: Departure, told: Told) -> tuple[Ending, Any, str]:
         """Tell how the question ended, from how the process did and what it told."""
+        late = f"did not answer in {self._deadline:g} s"
         if departure.how == "stuck":
-            return "stuck", None, f"did not answer in {self._deadline:g} s and cannot be killed"
+            held = f" (it stands in {departure.waits_in})" if departure.waits_in else ""
+            return "stuck", None, f"{late} and cannot be killed{held}"
         if "answer" in told.result:
             return "answered", told.result["answer"], ""
         if "raised" in told.result:
-            return "raised", None, clean(str(told.result["raised"]).encode("utf-8", "replace"), _REASON_LIMIT)
+            return "raised", None, _shortened(str(told.result["raised"]))
         if departure.memory:
             return "crashed", None, f"was stopped because it held {departure.memory / 2**30:.1f} GiB of memory"
         if departure.how == "killed":
-            return "timed out", None, f"did not answer in {self._deadline:g} s"
+            return "timed out", None, late + (": a signal had stopped it" if departure.suspended else "")
+        if departure.starved:
+            return "crashed", None, f"was killed by {_signal_name(signal.SIGKILL)}: the machine ran out of memory"
         return _without_answer(departure.returncode or 0, started=told.started, log=departure.log)
 
 
@@ -136,12 +145,8 @@ def start(
     more than `memory_limit` bytes is ended. `options` go to the interpreter, such as `-I`. Never raises for anything
     that the child or its interpreter does.
     """
-    sent = json.dumps({"argument": argument}).encode()
-    channel = _anonymous_file()
-    os.write(channel, sent)
-    pending = Pending(channel, deadline)
-    command = [python, *options, str(_RUNNER), str(SCRIPTS / script), str(channel), str(deadline)]
-    pending._start(command, os.environ if environ is None else environ, memory_limit)
+    pending = Pending(Channel(argument), deadline)
+    pending._start([python, *options], script, os.environ if environ is None else environ, memory_limit)
     return pending
 
 
@@ -168,15 +173,13 @@ def ask(
         return pending.result()
 
 
-def _anonymous_file() -> int:
-    """Open a file that has no name: in memory, or where the kernel is too old (before 3.17) in the temporary folder."""
-    try:
-        return os.memfd_create("gpu-doctor")
-    except (AttributeError, OSError):
-        import tempfile  # costs more to import than a whole question's bookkeeping, and is rarely needed
-
-        with tempfile.TemporaryFile() as file:
-            return os.dup(file.fileno())
+def _shortened(words: str) -> str:
+    """Return the words of an exception in one line; of many words, the beginning and the end."""
+    text = " ".join(clean(words.encode("utf-8", "replace"), len(words)).split())
+    if len(text) <= _REASON_LIMIT:
+        return text
+    half = _REASON_LIMIT // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def _without_answer(returncode: int, *, started: bool, log: str) -> tuple[Ending, None, str]:

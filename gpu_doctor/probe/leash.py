@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import IO, Literal
+
+from gpu_doctor.probe.memory import held_by_session, kernel_kills, resident
 
 MARKER = "GPU_DOCTOR_PROBE"
 
@@ -21,24 +23,52 @@ _TAIL_BYTES = 2048
 _LONGEST_PAUSE = 0.05
 _DEATH_SECONDS = 2.0
 _DRAIN_SECONDS = 0.2
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+# Looking at every process of the machine costs something: it may take this part of the time.
+_COST = 0.005
 
 # ECMA-48: control sequences, operating-system commands (titles, links), other two-character escapes.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*.?", re.DOTALL)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters, and what turns the direction of writing around.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class Departure:
     """Say how a child process ended, its return code where it has one, and the end of its output.
 
-    `memory` is how many bytes it held where it was killed for them, else 0.
+    `memory` is how many bytes it and its children held where they were killed for them, else 0. `starved`: the kernel
+    killed it because the machine ran out of memory. `suspended`: a signal had stopped it. `waits_in` is the kernel
+    function in which a stuck one stands, where the kernel says so.
     """
 
     how: Literal["exited", "killed", "stuck"]
     returncode: int | None
     log: str
     memory: int = 0
+    starved: bool = False
+    suspended: bool = False
+    waits_in: str = ""
+
+
+class Tail:
+    """Keep the end of what a child prints: of both streams as they came, and of stderr alone."""
+
+    def __init__(self) -> None:
+        self._both = bytearray()
+        self._errors = bytearray()
+        self._total = 0
+
+    def add(self, chunk: bytes, is_error: bool) -> None:
+        """Take what one of the streams brought."""
+        self._total += len(chunk)
+        for tail in (self._both, self._errors) if is_error else (self._both,):
+            tail += chunk
+            del tail[: -4 * _TAIL_BYTES]
+
+    def text(self) -> str:
+        """Return the end of the output; where it was too much, that of stderr: last words are spoken there."""
+        errors = clean(bytes(self._errors)) if self._total > _TAIL_BYTES else ""
+        return errors or clean(bytes(self._both))
 
 
 class Leash:
@@ -58,7 +88,7 @@ class Leash:
         memory_limit: int | None = None,
     ) -> None:
         self._token = f"{os.getpid()}-{os.urandom(8).hex()}"
-        self._tail = bytearray()
+        self._tail = Tail()
         self._stopped = threading.Event()
         # Waited for in place of the thread: an interrupted Thread.join() takes the thread for finished (bpo-45274).
         self._done = threading.Event()
@@ -66,18 +96,21 @@ class Leash:
         self._ends_at = time.monotonic() + deadline
         self._memory_limit = memory_limit
         self._memory = 0
-        self._measured_at = 0.0
+        self._suspended = False
+        self._measured_at = self._scanned_at = 0.0
+        self._scan_seconds = 0.0
+        self._kills_before = kernel_kills()
         self._process = subprocess.Popen(
             list(command),
             bufsize=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             start_new_session=True,
             pass_fds=keep_open,
             env={**environ, MARKER: self._token},
         )
-        self._pipe = self._process.stdout
+        self._pipes = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe is not None]
         _LEASHED.add(self)
         threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True).start()
 
@@ -104,16 +137,27 @@ class Leash:
     def _watch(self) -> None:
         try:
             ended = self._listen_until_exit(self._ends_at)
+            self._suspended = not ended and _state(self._process.pid) == "T"
             self._kill_group()
             dead = ended or self._listen_until_exit(time.monotonic() + _DEATH_SECONDS, patient=True)
             self._collect_stragglers(tidy=ended)
-            returncode = self._process.wait() if dead else None
-            how: Literal["exited", "killed", "stuck"] = "exited" if ended else "killed" if dead else "stuck"
-            self._departure = Departure(how, returncode, clean(bytes(self._tail)), self._memory)
+            self._departure = self._part(ended, dead)
         finally:
-            self._close_pipe()
+            self._close_pipes(self._pipes)
             _LEASHED.discard(self)
             self._done.set()
+
+    def _part(self, ended: bool, dead: bool) -> Departure:
+        returncode = self._process.wait() if dead else None
+        return Departure(
+            how="exited" if ended else "killed" if dead else "stuck",
+            returncode=returncode,
+            log=self._tail.text(),
+            memory=self._memory,
+            starved=ended and returncode == -signal.SIGKILL and kernel_kills() > self._kills_before,
+            suspended=self._suspended,
+            waits_in="" if dead else _read(f"/proc/{self._process.pid}/wchan").strip("0"),
+        )
 
     def _listen_until_exit(self, until: float, patient: bool = False) -> bool:
         """Drain the output until the child has exited (True) or the time is over (False)."""
@@ -122,7 +166,7 @@ class Leash:
             left = until - time.monotonic()
             if left <= 0 or (not patient and (self._stopped.is_set() or self._holds_too_much())):
                 return False
-            self._listen(min(left, pause if self._pipe is None else _LONGEST_PAUSE))
+            self._listen(min(left, _LONGEST_PAUSE if self._pipes else pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
         return True
 
@@ -135,7 +179,11 @@ class Leash:
         if self._memory_limit is None or now - self._measured_at < _LONGEST_PAUSE:
             return False
         self._measured_at = now
-        held = _resident(self._process.pid)
+        held = resident(self._process.pid)
+        if now - self._scanned_at > max(5 * _LONGEST_PAUSE, self._scan_seconds / _COST):
+            held = max(held, held_by_session(self._process.pid))
+            self._scanned_at = time.monotonic()
+            self._scan_seconds = self._scanned_at - now
         if held > self._memory_limit:
             self._memory = held
         return self._memory > 0
@@ -148,25 +196,24 @@ class Leash:
             return True
 
     def _listen(self, seconds: float) -> None:
-        """Wait for output at most this long and keep its tail; sleep where the pipe is closed."""
-        if self._pipe is None:
+        """Wait for output at most this long and keep its tail; sleep where nobody can print any more."""
+        if not self._pipes:
             time.sleep(seconds)
             return
         poll = select.poll()
-        poll.register(self._pipe, select.POLLIN)
-        if not poll.poll(seconds * 1000):
-            return
-        chunk = os.read(self._pipe.fileno(), 1 << 16)
-        if chunk:
-            self._tail += chunk
-            del self._tail[: -4 * _TAIL_BYTES]
-        else:
-            self._close_pipe()
+        for pipe in self._pipes:
+            poll.register(pipe, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+        for pipe in [pipe for pipe in self._pipes if pipe.fileno() in ready]:
+            chunk = os.read(pipe.fileno(), 1 << 16)
+            self._tail.add(chunk, is_error=pipe is self._process.stderr)
+            if not chunk:
+                self._close_pipes([pipe])
 
-    def _close_pipe(self) -> None:
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+    def _close_pipes(self, pipes: Sequence[IO[bytes]]) -> None:
+        for pipe in tuple(pipes):
+            pipe.close()
+            self._pipes.remove(pipe)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -178,9 +225,9 @@ class Leash:
         A descendant that outlived the group either still holds the output open or belongs to a child that was killed.
         """
         until = time.monotonic() + _DRAIN_SECONDS
-        while self._pipe is not None and time.monotonic() < until:
+        while self._pipes and time.monotonic() < until:
             self._listen(_LONGEST_PAUSE)
-        if self._pipe is not None or not tidy:
+        if self._pipes or not tidy:
             _kill_marked(self._token)
 
 
@@ -193,13 +240,17 @@ def _stop_all() -> None:
         leash.stop()
 
 
-def _resident(pid: int) -> int:
-    """Return how many bytes of memory a process holds, 0 where it is gone."""
+def _state(pid: int) -> str:
+    """Return the letter by which the kernel names what a process does: R runs, S sleeps, T was stopped by a signal."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2][1:2]
+
+
+def _read(path: str) -> str:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(4096)
+    except OSError:
+        return ""
 
 
 def _kill_marked(token: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.probe import ask as ask_module
 from gpu_doctor.probe.ask import Answer, ask, start
 from gpu_doctor.probe.leash import clean
 from tests.probe.processes import alive, dies, left_behind
@@ -102,7 +102,9 @@ def test_an_exception_without_words_and_one_that_cannot_be_printed(question: Que
 
 
 def test_a_reason_is_bounded(question: Questioner) -> None:
-    assert len(question("raise ValueError('x' * 10_000_000)").reason) == 500
+    reason = question("raise ValueError('the beginning ' + 'x\\n' * 10_000_000 + ' the end')").reason
+    assert len(reason) <= 500
+    assert reason.startswith("ValueError: the beginning x")
 
 
 def test_a_value_that_json_does_not_know_is_raised(question: Questioner) -> None:
@@ -132,11 +134,47 @@ def test_an_exit_without_an_answer_is_a_crash(question: Questioner, code: int) -
         assert (answer.ending, answer.reason) == ("crashed", f"ended with exit code {code} without an answer")
 
 
+SCRIBBLE = """\
+def is_channel(fd):
+    try: return 'gpu-doctor' in os.readlink('/proc/self/fd/%d' % fd)
+    except OSError: return False
+channel, = [fd for fd in range(3, 64) if is_channel(fd)]
+"""
+
+
 def test_half_an_answer_is_no_answer(question: Questioner) -> None:
-    scribble = "[os.write(fd, b'{\"answer\": 1') for fd in range(3, 64) if is_channel(fd)]"
-    helper = "def is_channel(fd):\n    try: return 'gpu-doctor' in os.readlink('/proc/self/fd/%d' % fd)\n"
-    answer = question(f"{helper}    except OSError: return False\n{scribble}\nos._exit(1)")
+    answer = question(SCRIBBLE + "os.write(channel, b'{\"answer\": 1')\nos._exit(1)")
     assert (answer.ending, answer.reason) == ("crashed", "ended with exit code 1 without an answer")
+
+
+@pytest.mark.parametrize("line", [b"{\n", b"\n", b"x", b'{"trial": 1}\n', b"[" * 100_000 + b"\n", b"\0"])
+def test_a_channel_full_of_garbage_is_bounded_and_no_answer(question: Questioner, line: bytes) -> None:
+    flood = f"line = {line[:1]!r} * {len(line)}" if len(set(line[:-1])) == 1 else f"line = {line!r}"
+    body = f"""\
+{flood}
+try:
+    while True: os.write(channel, line * (1 + 100_000 // len(line)))
+except OSError: os._exit(1)
+"""
+    answer = question(SCRIBBLE + body, deadline=60)
+    assert (answer.ending, answer.reason) == ("crashed", "ended with exit code 1 without an answer")
+    assert len(answer.told.trials) <= 20_000
+
+
+def test_garbage_before_an_answer_does_not_hide_it(question: Questioner) -> None:
+    body = "for _ in range(100_000): os.write(channel, b'{garbage \\xff\\n')\nreturn 'the answer'"
+    assert question(SCRIBBLE + body).value == "the answer"
+
+
+def test_the_channel_can_be_neither_grown_nor_cut(question: Questioner) -> None:
+    for size in (0, 1 << 30):
+        answer = question(SCRIBBLE + f"os.ftruncate(channel, {size})")
+        assert (answer.ending, answer.reason) == ("raised", "PermissionError: [Errno 1] Operation not permitted")
+
+
+def test_a_channel_that_was_turned_back_is_no_answer(question: Questioner) -> None:
+    answer = question(SCRIBBLE + "os.lseek(channel, 0, 0)\nos._exit(0)")
+    assert (answer.ending, answer.reason[:18]) == ("unrunnable", "the interpreter en")
 
 
 def test_an_answer_given_before_a_crash_at_exit_counts(question: Questioner) -> None:
@@ -147,12 +185,17 @@ def test_an_answer_given_before_a_crash_at_exit_counts(question: Questioner) -> 
 def test_a_sleeper_times_out(question: Questioner) -> None:
     answer = question("print('waiting', flush=True); time.sleep(600)", deadline=1)
     assert (answer.ending, answer.reason, answer.log) == ("timed out", "did not answer in 1 s", "waiting")
+    assert answer.told.stack == (f"{question.folder / 'question.py'}:4 in answer",)
 
 
-def test_a_child_that_ignores_signals_or_is_stopped_times_out(question: Questioner) -> None:
+def test_a_child_that_ignores_signals_times_out(question: Questioner) -> None:
     deaf = "[signal.signal(n, signal.SIG_IGN) for n in (2, 15, 1)]; time.sleep(600)"
-    for body in (deaf, "os.kill(os.getpid(), signal.SIGSTOP)"):
-        assert question(body, deadline=1).ending == "timed out"
+    assert question(deaf, deadline=1).reason == "did not answer in 1 s"
+
+
+def test_a_child_that_a_signal_stopped_times_out_and_is_told_so(question: Questioner) -> None:
+    answer = question("os.kill(os.getpid(), signal.SIGSTOP)", deadline=1)
+    assert (answer.ending, answer.reason) == ("timed out", "did not answer in 1 s: a signal had stopped it")
 
 
 @pytest.mark.parametrize("ending", ["return 1", "time.sleep(600)", "os.abort()"])
@@ -192,6 +235,11 @@ def test_a_flood_leaves_its_tail(question: Questioner) -> None:
     assert len(answer.log) <= 2048
 
 
+def test_a_flood_does_not_wash_the_last_words_of_stderr_away(question: Questioner) -> None:
+    answer = question("os.write(2, b'std::bad_alloc'); [os.write(1, b'x' * 1000000) for _ in range(20)]; os.abort()")
+    assert (answer.ending, answer.log) == ("crashed", "std::bad_alloc")
+
+
 def test_a_flood_does_not_wait_for_anybody_to_read_it(question: Questioner, tmp_path: Path) -> None:
     done = tmp_path / "done"
     script = question.write(f"os.write(1, b'x' * 1000000); open({str(done)!r}, 'w').write('1\\n'); return 1")
@@ -210,7 +258,9 @@ def test_a_child_that_survives_the_kill_is_given_up(
         patch.setattr("gpu_doctor.probe.leash._kill_marked", lambda _token: None)
         patch.setattr(os, "killpg", lambda _group, _number: None)
         answer = question(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)", deadline=1)
-    assert (answer.ending, answer.reason) == ("stuck", "did not answer in 1 s and cannot be killed")
+    assert answer.ending == "stuck"
+    assert re.fullmatch(r"did not answer in 1 s and cannot be killed( \(it stands in \w+\))?", answer.reason)
+    assert answer.told.stack != ()
     pid = told_pid(told)
     assert alive(pid)
     real(pid, signal.SIGKILL)
@@ -286,9 +336,57 @@ def test_neither_our_questions_nor_the_current_folder_can_shadow_a_module(
     assert "" not in answer.value
 
 
-def test_a_memory_limit_holds(question: Questioner) -> None:
-    answer = question("return len(bytearray(1 << 30))", memory_limit=512 << 20)
-    assert (answer.ending, answer.reason) == ("raised", "MemoryError")
+BOMB = """\
+held = []
+while True:
+    held.append(bytearray(b"x" * (16 << 20)))
+"""
+
+
+def test_a_child_that_holds_too_much_memory_is_ended_and_told_so(question: Questioner) -> None:
+    answer = question(BOMB, memory_limit=128 << 20)
+    assert answer.ending == "crashed"
+    assert re.fullmatch(r"was stopped because it held \d+\.\d GiB of memory", answer.reason)
+
+
+def test_what_its_children_hold_counts(question: Questioner) -> None:
+    answer = question(
+        "import subprocess\nsubprocess.run([sys.executable, '-c', argument])", argument=BOMB, memory_limit=128 << 20
+    )
+    assert (answer.ending, answer.reason[:30]) == ("crashed", "was stopped because it held 0.")
+
+
+def test_memory_that_is_shared_counts_once(question: Questioner) -> None:
+    body = """\
+held = bytearray(b"x" * (64 << 20))
+children = [os.fork() for _ in range(3)]
+if 0 in children:
+    time.sleep(600)
+time.sleep(1)
+return len(children)
+"""
+    assert question(body, memory_limit=160 << 20).value == 3
+
+
+def test_what_is_reserved_and_not_touched_does_not_count(question: Questioner) -> None:
+    answer = question(
+        "import mmap\nheld = mmap.mmap(-1, 1 << 34)\ntime.sleep(0.5)\nreturn len(held)", memory_limit=256 << 20
+    )
+    assert answer.value == 1 << 34
+
+
+@pytest.mark.parametrize("words", ["", "std::bad_alloc"])
+def test_the_patients_own_memory_error_is_not_our_limit(question: Questioner, words: str) -> None:
+    answer = question(f"raise MemoryError({words!r})", memory_limit=1 << 30)
+    assert (answer.ending, answer.reason) == ("raised", f"MemoryError: {words}" if words else "MemoryError")
+
+
+def test_a_kill_for_want_of_memory_is_the_kernels(question: Questioner, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "os.kill(os.getpid(), signal.SIGKILL)"
+    assert question(body).reason == "was killed by SIGKILL (Killed)"
+    counts = iter((7, 8))
+    monkeypatch.setattr("gpu_doctor.probe.leash.kernel_kills", lambda: next(counts))
+    assert question(body).reason == "was killed by SIGKILL (Killed): the machine ran out of memory"
 
 
 def test_a_crash_writes_no_core_file(question: Questioner) -> None:
@@ -302,17 +400,24 @@ def test_standard_input_is_empty(question: Questioner) -> None:
 def test_an_anonymous_file_serves_where_the_kernel_has_no_memfd(
     question: Questioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str) -> int:
+    def missing(name: str, flags: int) -> int:
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(os, "memfd_create", missing)
     assert question("return argument", argument=[1]).value == [1]
 
 
-def test_an_oversized_answer_is_refused(question: Questioner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask_module, "_ANSWER_LIMIT", 1000)
-    answer = question("return 'x' * 1000")
-    assert (answer.ending, answer.reason) == ("raised", "an answer of more than 1000 bytes")
+def test_an_oversized_answer_is_refused(question: Questioner) -> None:
+    answer = question("return 'x' * (16 << 20)")
+    assert (answer.ending, answer.reason) == ("raised", "OverflowError: an answer of more than 16 MiB")
+    assert question("return 'x' * (15 << 20)").value == "x" * (15 << 20)
+
+
+def test_too_many_experiments_are_refused_and_the_first_are_kept(question: Questioner) -> None:
+    body = "for n in range(1000): notes.trial(f'trial {n}', lambda: {'x': 'y' * 100_000})"
+    answer = question(body)
+    assert (answer.ending, answer.reason) == ("raised", "OverflowError: an answer of more than 16 MiB")
+    assert [entry["trial"] for entry in answer.told.trials[:2]] == ["trial 0", "trial 1"]
 
 
 def test_a_question_runs_while_the_asker_does_other_things(question: Questioner, tmp_path: Path) -> None:
@@ -357,21 +462,27 @@ pending = start({script!r}, sys.executable, deadline=600)
     assert dies(child)
 
 
-def test_a_child_whose_asker_was_killed_ends_by_itself(question: Questioner, tmp_path: Path) -> None:
-    told = tmp_path / "pid"
-    script = question.write(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)")
+@pytest.mark.parametrize("state", ["time.sleep(600)", "os.kill(os.getpid(), signal.SIGSTOP)", "while True: pass"])
+def test_a_child_whose_asker_was_killed_ends_at_once(question: Questioner, tmp_path: Path, state: str) -> None:
+    told, child_told = tmp_path / "pid", tmp_path / "child"
+    body = f"""\
+import subprocess
+open({str(child_told)!r}, 'w').write(f'{{subprocess.Popen(["sleep", "600"]).pid}}\\n')
+open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n')
+{state}
+"""
     code = f"""\
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from gpu_doctor.probe import ask
-ask._ORPHAN_SECONDS = 0
-ask.ask({script!r}, sys.executable, deadline=1)
+from gpu_doctor.probe.ask import ask
+ask({question.write(body)!r}, sys.executable, deadline=600)
 """
     asker = subprocess.Popen([sys.executable, "-c", code])
-    child = told_pid(told)
+    child, grandchild = told_pid(told), told_pid(child_told)
     asker.kill()
     asker.wait()
     assert dies(child)
+    assert dies(grandchild)
 
 
 @pytest.mark.parametrize(
@@ -384,6 +495,7 @@ ask.ask({script!r}, sys.executable, deadline=1)
         (b"tab\there\x07\x08", "tab\there"),
         (b"cut \x1b", "cut"),
         (b"a\x1b]never closed", "a"),
+        ("turned \u202earound\u2066".encode(), "turned around"),
     ],
 )
 def test_output_becomes_plain_text(output: bytes, text: str) -> None:

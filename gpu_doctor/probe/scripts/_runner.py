@@ -1,13 +1,15 @@
 """Run one question in this process and leave its answer in the channel; Python 3.8, standard library only.
 
-Arguments: the question's file, the channel's descriptor, the seconds until the asker's deadline.
-The channel holds {"argument": ...}. It is emptied when the question starts; from then on it holds one JSON object a
-line, so that whatever kills this process leaves what was known before. Tracebacks of a death stand between them.
+Arguments: the question's file, the channel's descriptor, how many bytes of it are the argument, the descriptor of the
+lifeline, the seconds until the asker's deadline.
+Behind the argument the channel takes one JSON object a line, so that whatever kills this process leaves what was known
+before. Tracebacks of a death stand between them.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -19,8 +21,12 @@ if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every c
     from typing import Any
 
 _DETAIL = 2000
-# The asker enforces the deadline; the alarm only serves where the asker itself was killed.
+# What a trial or an answer leaves of the channel, so that an exception's words always have room.
+_RESERVE = 32768
+# The asker enforces the deadline; the alarm only serves where the asker was killed and the lifeline did not help.
 _ORPHAN_SECONDS = 5
+# Bound before the question runs: the library asked about may change these modules.
+_dumps, _exit, _fstat, _lseek, _write = json.dumps, os._exit, os.fstat, os.lseek, os.write
 
 
 class Wrong(Exception):
@@ -46,9 +52,12 @@ class Notes:
 
     def write(self, **entry: object) -> None:
         """Append one line to the channel."""
-        line = memoryview((json.dumps(entry, default=str) + "\n").encode("ascii"))
+        line = memoryview((_dumps(entry, default=str) + "\n").encode("ascii"))
+        size = _fstat(self._channel).st_size
+        if len(line) > size - _lseek(self._channel, 0, 1) - (0 if "raised" in entry else _RESERVE):
+            raise OverflowError("an answer of more than " + str(size // 2**20) + " MiB")
         while line:
-            line = line[os.write(self._channel, line) :]
+            line = line[_write(self._channel, line) :]
 
     def trial(self, name: str, function: Callable[..., Any], *arguments: object) -> bool:
         """Run one experiment and tell whether it passed; `function` returns what it measured, a dict, or None.
@@ -94,14 +103,15 @@ class Notes:
 
 def main() -> None:
     """Answer, and end this process without letting any library tidy up."""
-    script, channel, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    script, seconds = sys.argv[1], float(sys.argv[5])
+    channel, begin, lifeline = map(int, sys.argv[2:5])
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.alarm(int(seconds) + 1 + _ORPHAN_SECONDS)
     os.set_inheritable(channel, False)
+    _end_with_asker(lifeline)
     _die_first()
     _forget_own_folder()
-    argument = json.loads(os.pread(channel, os.fstat(channel).st_size, 0))["argument"]
-    os.ftruncate(channel, 0)
-    os.lseek(channel, 0, os.SEEK_SET)
+    argument = json.loads(os.pread(channel, begin, 0))
     sys.argv[:] = [script]
     notes = Notes(channel)
     notes.write(started=True)
@@ -113,35 +123,42 @@ def main() -> None:
         with open(script, "rb") as file:
             exec(compile(file.read(), script, "exec"), namespace)
         answer = namespace["answer"](argument, notes)
-        json.dumps(answer)
+        _dumps(answer)
+        notes.write(answer=answer)
     except SystemExit:
         raise
     except BaseException as error:
-        notes.write(raised=describe(error))
+        notes.write(raised=describe(error)[:_DETAIL])
         sys.excepthook(*sys.exc_info())
-    else:
-        notes.write(answer=answer)
     # Tearing down GPU libraries may crash or hang; the answer is already given.
-    _flush()
-    os._exit(0)
+    _flush(sys.stdout)
+    _flush(sys.stderr)
+    _exit(0)
 
 
 def describe(error: BaseException) -> str:
     """Return the kind and the words of an exception."""
     try:
         text = str(error)
-    except Exception:
+    except BaseException:
         text = ""
     name = type(error).__name__
     return name + ": " + text if text else name
 
 
-def _flush() -> None:
+def _flush(stream: Any) -> None:
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except Exception:
+        stream.flush()
+    except BaseException:
         return
+
+
+def _end_with_asker(lifeline: int) -> None:
+    """Let the kernel kill this process and what it starts when the asker, who holds the other end, is gone."""
+    os.set_inheritable(lifeline, False)
+    fcntl.fcntl(lifeline, 10, signal.SIGKILL)  # F_SETSIG, which Python has not named in every version
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _die_first() -> None:
