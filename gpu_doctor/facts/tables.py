@@ -16,6 +16,7 @@ from gpu_doctor.facts.gpus import GpuFact, Gpus
 from gpu_doctor.facts.modules import read_modules
 from gpu_doctor.facts.packages import CTranslate2Fact, Cudnn, OnnxRuntimeFact
 from gpu_doctor.facts.torch import TorchBuild, TorchBuilds, TorchCompanions
+from gpu_doctor.facts.torchcodec import TorchcodecFact, torchcodec
 from gpu_doctor.facts.wheels import Wheels
 from gpu_doctor.model.architecture import Capability
 from gpu_doctor.model.unknown import Unknown
@@ -99,6 +100,15 @@ class Facts:
         """Return the torchvision, torchaudio and torchcodec that belong to a torch release."""
         return self._torch.companions.get(Version(release.public))
 
+    def torchcodec(self, version: Version) -> TorchcodecFact | None:
+        """Return which torch a torchcodec release belongs to and what it needs."""
+        return self._torchcodec.get(Version(version.public))
+
+    def torchcodecs_for(self, torch: Version, cuda: int | None) -> tuple[TorchcodecFact, ...]:
+        """Return the torchcodec releases that fit a torch release and its CUDA (None: built without), newest first."""
+        fitting = (fact for fact in reversed(self._torchcodec.values()) if fact.fits(torch))
+        return tuple(fact for fact in fitting if fact.cuda in (None, cuda))
+
     # CTranslate2, ONNX Runtime, cuDNN
 
     def ctranslate2(self, version: Version) -> CTranslate2Fact | None:
@@ -148,9 +158,10 @@ class Facts:
         """Return what a wheel of cuFFT brings."""
         return self._cufft.releases.get((package, version))
 
-    def cufft_limit(self, capability: Capability) -> CufftLimit | None:
-        """Return before which CUDA cuFFT fails on GPUs of this capability, or None where no such limit is known."""
-        return self._cufft.limits.get(capability)
+    def cufft_limits(self, cuda: Version) -> tuple[CufftLimit, ...]:
+        """Return on GPUs of which capability the cuFFT of this CUDA release fails."""
+        release = cuda.release[:2]
+        return tuple(limit for limit in self._cufft.limits if release < limit.first_cuda.release[:2])
 
     # NVIDIA's wheels
 
@@ -189,6 +200,10 @@ class Facts:
     @cached_property
     def _torch(self) -> TorchBuilds:
         return TorchBuilds(self._folder)
+
+    @cached_property
+    def _torchcodec(self) -> dict[Version, TorchcodecFact]:
+        return torchcodec(self._folder)
 
     @cached_property
     def _ctranslate2(self) -> dict[Version, CTranslate2Fact]:

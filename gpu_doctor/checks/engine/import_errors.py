@@ -56,15 +56,21 @@ def shortened(reason: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
+def words(probe: Probe) -> str:
+    """Return what an import's exception said, and all that the loader said in it."""
+    loader = probe.trial("loader")
+    return f"{probe.reason}\n{loader.detail}" if loader else probe.reason
+
+
 def unopened(probe: Probe) -> str | None:
     """Return the name of the shared library that the loader did not find, or None."""
-    found = _UNOPENED.search(probe.reason)
+    found = _UNOPENED.search(words(probe))
     return found[1] if found else None
 
 
 def undefined(probe: Probe) -> Symbol | None:
     """Return the symbol that a library did not find, or None."""
-    found = _UNDEFINED.search(probe.reason)
+    found = _UNDEFINED.search(words(probe))
     return Symbol(found[1], found[2], found[3]) if found else None
 
 
@@ -97,7 +103,7 @@ def _named(probe: Probe) -> Iterator[str]:
     symbol = undefined(probe)
     if symbol and symbol.provider:
         yield symbol.provider
-    yield from (posixpath.basename(path) for path in _LIBRARY.findall(probe.reason))
+    yield from (posixpath.basename(path) for path in _LIBRARY.findall(words(probe)))
     if probe.ending != "raised" and probe.loading:
         yield posixpath.basename(probe.loading)
 
