@@ -48,7 +48,7 @@ def _main(
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Diagnose deep-learning GPU environments from outside: nothing of the environment is run."""
+    """Diagnose deep-learning GPU environments from outside, whatever state they are in."""
 
 
 app.command("check")(check.check)

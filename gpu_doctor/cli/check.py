@@ -61,16 +61,19 @@ def check(
 ) -> None:
     """Examine an environment and name what is wrong with it.
 
+    Its files are read, then its interpreter is asked, in child processes that may crash or hang; nothing is changed.
+
     Without --python or --prefix: $VIRTUAL_ENV, ./.venv, $CONDA_PREFIX, then python3 on PATH.
     """
+    how = asking(static, probe_timeout, thorough)
     if from_file is not None and (python or prefix):
         raise UsageError("--from judges a saved inventory, so --python and --prefix make no sense with it")
+    if from_file is not None and how != asking():
+        raise UsageError("--from judges what was asked before, so options about asking make no sense with it")
     selected, ignored = chosen_rules(select, ignore)
     with talk():
         if from_file is None:
-            report = _examined(
-                chosen(python, prefix, gpu, driver), selected, ignored, asking(static, probe_timeout, thorough)
-            )
+            report = _examined(chosen(python, prefix, gpu, driver), selected, ignored, how)
         else:
             report = _judged(from_file, tuple(gpu or ()), driver, selected, ignored)
     deliver(_drawn(report, format, output, static), output)

@@ -67,7 +67,7 @@ Ignore = Annotated[
 Static = Annotated[bool, typer.Option("--static", help="Read files only; start no interpreter of the target.")]
 ProbeTimeout = Annotated[
     float | None,
-    typer.Option("--probe-timeout", metavar="SECONDS", help="Give each question to the interpreter this long."),
+    typer.Option("--probe-timeout", metavar="SECONDS", help="Give each live question this long, not what suits it."),
 ]
 Thorough = Annotated[
     bool, typer.Option("--thorough", help="Make every experiment, not only those that a failure calls for.")
@@ -88,14 +88,14 @@ def chosen(python: str | None, prefix: str | None, gpus: Iterable[str] | None, d
     return doctor.choose(python, prefix, os.environ, here, tuple(gpus or ()), driver)
 
 
-def asking(static: bool, probe_timeout: float | None, thorough: bool) -> Asking:
+def asking(static: bool = False, probe_timeout: float | None = None, thorough: bool = False) -> Asking:
     """Return how to ask the live interpreter; refuse options that contradict each other."""
     from gpu_doctor.doctor import Asking
 
     if static and (probe_timeout is not None or thorough):
         raise UsageError("--static asks nothing, so --probe-timeout and --thorough make no sense with it")
     if probe_timeout is not None and not 0 < probe_timeout <= _LONGEST:
-        raise UsageError(f"--probe-timeout must be more than 0 and at most {_LONGEST} seconds")
+        raise UsageError(f"--probe-timeout must be more than 0 and at most {_LONGEST} seconds, not {probe_timeout:g}")
     return Asking(static, probe_timeout, thorough)
 
 

@@ -23,10 +23,14 @@ def scanning() -> Iterator[Callable[[str], None]]:
     from gpu_doctor.report.foreign import clean
 
     width = shutil.get_terminal_size((80, 24)).columns - 1
+    shown = ""
 
     def show(words: str) -> None:
-        sys.stderr.write(_CLEAR + clean(words)[:width])
-        sys.stderr.flush()
+        nonlocal shown
+        if words != shown:
+            shown = words
+            sys.stderr.write(_CLEAR + clean(words)[:width])
+            sys.stderr.flush()
 
     try:
         yield show

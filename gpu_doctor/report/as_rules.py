@@ -12,7 +12,10 @@ _STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
 def listed(rules: Iterable[tuple[Rule, str]], look: Look) -> str:
-    """Return one paragraph per rule: id, worst severity, title; a rule that does not load says why."""
+    """Return one paragraph per rule: id, worst severity, title; a rule that does not load says why.
+
+    A rule that also reads what the live interpreter answers is marked so.
+    """
     paper = Paper(look)
     pairs = list(rules)
     column = max((len(rule.id) for rule, _ in pairs), default=0)
@@ -21,14 +24,16 @@ def listed(rules: Iterable[tuple[Rule, str]], look: Look) -> str:
         if broken:
             paper.prose((broken, "red"), columns=[name, ("BROKEN", 7, "bold red")])
         else:
-            paper.prose(rule.title, columns=[name, (rule.severity, 7, _STYLES[rule.severity])])
+            mark = [(" · asks live", "dim")] if rule.probes else []
+            paper.prose(rule.title, *mark, columns=[name, (rule.severity, 7, _STYLES[rule.severity])])
     return paper.text()
 
 
 def explained(rule: Rule, doc: str, broken: str, look: Look) -> str:
     """Return a rule's words: id, severity, stage, then its documentation as its author wrote it."""
     paper = Paper(look)
-    paper.prose((rule.id, "bold"), f" ({rule.severity} at worst; stage: {rule.stage})")
+    asks = f"; asks live: {', '.join(rule.probes)}" if rule.probes else ""
+    paper.prose((rule.id, "bold"), f" ({rule.severity} at worst; stage: {rule.stage}{asks})")
     if broken:
         paper.prose((f"this rule cannot be loaded: {broken}", "bold red"))
     for paragraph in clean_block(doc).split("\n\n"):

@@ -37,6 +37,11 @@ def test_each_stage_replaces_the_one_before_and_the_last_is_wiped(monkeypatch: p
     )
 
 
+def test_the_same_words_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert shown_on_a_terminal(monkeypatch, "asking", "asking") == b"\r\x1b[Kasking\r\x1b[K"
+
+
 def test_a_dumb_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert shown_on_a_terminal(monkeypatch, "reading") == b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpu_doctor.report import as_rules
 from gpu_doctor.report.paper import Look
 from tests.report.patients import RULES
@@ -27,6 +29,14 @@ library-path-shadows  warning  LD_LIBRARY_PATH shadows a
 kernel-image-missing  BROKEN   ImportError: no module named
                                'x'
 """
+    )
+
+
+def test_a_rule_that_asks_live_says_what() -> None:
+    rule = replace(RULES[2], probes=("import", "cudnn"))
+    assert as_rules.listed([(rule, "")], Look()).endswith("A package cannot open its cuDNN · asks live\n")
+    assert as_rules.explained(rule, "", "", Look()).startswith(
+        "cudnn-unreachable (error at worst; stage: libraries; asks live: import, cudnn)\n"
     )
 
 
