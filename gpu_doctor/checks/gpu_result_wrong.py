@@ -1,0 +1,94 @@
+"""The GPU computes something else than the CPU does.
+
+What it finds. Small experiments (products in four number formats, convolutions, Fourier transforms, attention, linear
+algebra, copies) run on each GPU, and each result is compared with the CPU's in double precision. What rounding can
+account for is allowed: the tolerance follows from the number format and from the length of the sums.
+
+Why it matters. Nothing fails: models train to noise, transcripts are garbled, pictures turn black, and every program
+on top is suspected first.
+
+What to do. Where the error has the size of TF32's rounding (about 0.0005), a setting forces TF32 on float32: unset it,
+or accept it. Otherwise test the GPU's memory (ECC counters, `dcgmi diag -r 3`), take away overclocking, and try
+another build of torch: if the same experiment is right there, the build was at fault, not the GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.gpu_trials import gpu_name, owned
+from gpu_doctor.checks.engine.live import answers, testimony
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.probes import Probe, Trial
+from gpu_doctor.model.remedy import Remedy, RunByHand, SetVariable, Step
+from gpu_doctor.model.unknown import Unknown
+
+RULE = Rule(
+    id="gpu-result-wrong",
+    title="The GPU's results differ from the CPU's",
+    severity="error",
+    stage="running",
+    yields_to=("library-path-shadows", "package-files-damaged", "packages-overwrite"),
+    probes=("torch-gpu",),
+)
+
+# TF32 rounds both factors of a product to 11 bits; a sum of such products errs by about as much, never by ten times.
+_TF32 = (1e-4, 5e-3)
+_FORCING = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+_SHOWN = 6
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report each GPU of which an experiment ran to its end and came out wrong."""
+    for probe in answers(inventory, "torch-gpu"):
+        wrong = owned(inventory, probe, RULE.id)
+        if wrong:
+            yield _finding(inventory, probe, wrong)
+
+
+def _finding(inventory: Inventory, probe: Probe, wrong: tuple[Trial, ...]) -> Finding:
+    rounded = all(_looks_like_tf32(trial) for trial in wrong)
+    names = ", ".join(trial.name for trial in wrong[:_SHOWN])
+    message = f"{gpu_name(probe)} computes something else than the CPU: {names}. {wrong[0].detail}."
+    if rounded:
+        message += " The error is of TF32's size, and TF32 was not allowed: a setting forces it."
+    forcing = [v for v in inventory.host.variables if v.name in _FORCING] if rounded else []
+    evidence = [row for trial in wrong[:_SHOWN] for row in testimony(probe, trial)]
+    evidence += [Evidence(variable.name, variable.value, "environment") for variable in forcing]
+    libraries = [m.value for m in probe.measured if m.name.endswith(".so")]
+    return Finding(
+        rule=RULE.id,
+        severity="warning" if rounded else "error",
+        subject=probe.subject,
+        message=message,
+        evidence=tuple(dict.fromkeys(evidence)),
+        remedy=_remedy(tuple(SetVariable(v.name, None) for v in forcing)) if rounded else _HARDWARE,
+        seats=("torch", probe.subject, *libraries),
+    )
+
+
+def _looks_like_tf32(trial: Trial) -> bool:
+    error = _number(trial.value("relative error"))
+    return trial.name in ("matmul fp32", "convolution", "attention") and _TF32[0] <= error <= _TF32[1]
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _remedy(unset: tuple[Step, ...]) -> Remedy:
+    if unset:
+        return Remedy("Start without the variable that forces TF32, where float32 must be exact.", "safe", unset)
+    return Remedy("Find what forces TF32 on float32 (a variable or a start-up file), or accept its error.", "manual")
+
+
+_HARDWARE = Remedy(
+    "Test the GPU's memory, and try another build of torch to tell the GPU's fault from the build's.",
+    "manual",
+    (RunByHand("nvidia-smi -q -d ECC,ROW_REMAPPER,CLOCK", "counts memory errors and shows overclocking"),),
+)
