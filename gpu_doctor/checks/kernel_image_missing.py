@@ -7,22 +7,25 @@ on any newer GPU. A package without either fails; so does a single library of it
 Why it matters. "no kernel image is available for execution on the device", at the first kernel or much later, in one
 function. The stack frame is innocent, and a newer CUDA toolkit changes nothing: the code is missing in the wheel.
 Where only PTX fits, the first start compiles for minutes and then works: a note, not an illness, unless the PTX is of
-a newer CUDA than the driver ("the provided PTX was compiled with an unsupported toolchain").
+a newer CUDA than the driver ("the provided PTX was compiled with an unsupported toolchain"). Where the GPU itself was
+asked, its answer decides: what it refused is proven, whatever the files say, and what it ran is not missing.
 
 What to do. Install a build that has the architecture. Its CUDA tag decides: torch 2.7.1+cu128 has sm_120, +cu126 not.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine import ort_choice, ptx, torch_choice
-from gpu_doctor.checks.engine.kernels import Coverage, coverages, lost_use
+from gpu_doctor.checks.engine.kernel_choice import remedy
+from gpu_doctor.checks.engine.kernel_live import Refusal, ran, refusals, weighed
+from gpu_doctor.checks.engine.kernel_words import stated
+from gpu_doctor.checks.engine.kernels import COMPANIONS, Coverage, coverages
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown, known
 
 RULE = Rule(
@@ -37,14 +40,28 @@ RULE = Rule(
         r"PTX was compiled with an unsupported toolchain",
         r"FATAL: kernel `?\w+.*` is for sm\d+-sm\d+, but was built for sm\d+",
     ),
+    probes=("torch-gpu", "ctranslate2", "ort-session"),
 )
 
 Found = Iterator[Finding | Unknown]
-_COMPANIONS = ("torchvision", "torchaudio")
 
 
 def check(inventory: Inventory, facts: Facts) -> Found:
-    """Judge every package with GPU code for every GPU, as a whole and library by library."""
+    """Judge every package with GPU code for every GPU, library by library, and report what a GPU itself refused."""
+    refused = {refusal.subject: refusal for refusal in refusals(inventory)}
+    try:
+        for item in _from_files(inventory, facts):
+            if isinstance(item, Finding):
+                refused.pop(item.subject, None)
+            yield item
+    except CannotKnow:
+        if not refused:
+            raise
+    for refusal in refused.values():
+        yield _from_gpu(inventory, facts, refusal)
+
+
+def _from_files(inventory: Inventory, facts: Facts) -> Found:
     found = tuple(coverages(inventory))
     if not found:
         raise DoesNotApply("no installed package carries GPU code")
@@ -52,49 +69,30 @@ def check(inventory: Inventory, facts: Facts) -> Found:
     gpus = {gpu.capability: gpu for gpu in known(inventory.gpus)}
     if not gpus:
         raise CannotKnow("no GPU is known here: give --gpu to judge for one")
-    for coverage in found:
-        for gpu in gpus.values():
-            # torchvision and torchaudio come with the build of torch: where that lacks the code, it says enough.
-            follows = coverage.package in _COMPANIONS and torch is not None and torch.without(gpu.capability)
-            yield from _judge(inventory, facts, coverage, gpu, "note" if follows else "error")
-    if all(coverage.undecided(capability) for coverage in found for capability in gpus):
+    unread = 0
+    for coverage, gpu in itertools.product(found, gpus.values()):
+        undecided = coverage.undecided(gpu.capability)
+        if undecided is not None and not ran(inventory, coverage.package, gpu.capability):
+            unread += 1
+            yield Unknown(f"{undecided.name} of {coverage.package}: {undecided.gpu_code.note}")
+        follows = coverage.package in COMPANIONS and torch is not None and torch.without(gpu.capability)
+        said = stated(inventory, facts, coverage, gpu, "note" if follows else "error")
+        finding = said and _finding(inventory, facts, coverage, gpu, said)
+        if finding and (seen := weighed(inventory, facts, finding, coverage, gpu.capability)):
+            yield seen
+    if unread == len(found) * len(gpus):
         raise CannotKnow("no GPU code could be read to its end")
-
-
-def _judge(inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu, worst: Severity) -> Found:
-    bare, undecided = coverage.without(gpu.capability), coverage.undecided(gpu.capability)
-    if undecided is not None:
-        yield Unknown(f"{undecided.name} of {coverage.package}: {undecided.gpu_code.note}")
-    if len(bare) == len(coverage.libraries):
-        if undecided is None and bare:
-            message = f"{coverage.label} has no code for {gpu.sm} ({gpu.name}): it carries {coverage.carried}."
-            yield _finding(inventory, facts, coverage, gpu, (worst, message))
-    elif bare:
-        served = lost_use(bare)
-        message = f"{coverage.named(bare)} no code for {gpu.sm} ({gpu.name}){served}."
-        # Other libraries may exist for newer GPUs only (Hopper's attention kernels), by design.
-        yield _finding(inventory, facts, coverage, gpu, ("error" if served else "note", message))
-    elif coverage.main_is_compiled_at_start(gpu.capability):
-        yield _finding(inventory, facts, coverage, gpu, ptx.outcome(inventory, facts, coverage, gpu))
 
 
 def _finding(inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu, said: tuple[Severity, str]) -> Finding:
     libraries = (Evidence(lib.name, coverage.code_of(lib), lib.path) for lib in coverage.shown(gpu.capability))
-    severity, message = said
-    return Finding(
-        rule=RULE.id,
-        severity=severity,
-        subject=f"{coverage.package} on {gpu.sm}",
-        message=message,
-        evidence=(Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where), *libraries),
-        remedy=_remedy(inventory, facts, coverage, gpu) if severity == "error" else None,
-        seats=(coverage.package,),
-    )
+    rows = (Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where), *libraries)
+    healing = remedy(inventory, facts, coverage.package, gpu.capability, coverage) if said[0] == "error" else None
+    subject = f"{coverage.package} on {gpu.sm}"
+    return Finding(RULE.id, said[0], subject, said[1], rows, healing, seats=(coverage.package,))
 
 
-def _remedy(inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu) -> Remedy | None:
-    if coverage.main_is_compiled_at_start(gpu.capability):
-        return ptx.update(inventory, facts, coverage.package)
-    if coverage.package == "onnxruntime-gpu":
-        return ort_choice.replacement(inventory, facts, gpu.capability)
-    return torch_choice.replacement(inventory, facts) if coverage.package in ("torch", *_COMPANIONS) else None
+def _from_gpu(inventory: Inventory, facts: Facts, item: Refusal) -> Finding:
+    healing = remedy(inventory, facts, item.package, item.capability)
+    words = item.sentence(inventory)
+    return Finding(RULE.id, "error", item.subject, words, item.evidence, healing, seats=(item.package,))

@@ -10,9 +10,10 @@ import pytest
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.libraries import GpuCode
+from gpu_doctor.model.probes import Kind, Probe
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import dist, driver, gpu, host, inventory, lib
+from tests.kit import dist, driver, gpu, host, inventory, lib, probe, trial
 
 RTX_4090 = gpu()
 RTX_5090 = gpu("NVIDIA GeForce RTX 5090", (12, 0))
@@ -268,3 +269,105 @@ def test_what_torchvision_lacks_with_torch_is_no_second_alarm() -> None:
         ("torch on sm_70", "error"),
         ("torchvision on sm_70", "note"),
     }
+
+
+# --- What the GPU itself says -------------------------------------------------------------------------------------------
+
+REFUSED = "RuntimeError: CUDA error: no kernel image is available for execution on the device"
+LINALG = ("linalg solve", "linalg svd", "linalg cholesky", "linalg eigh")
+
+
+def asked(capability: str, *refused: str, kind: Kind = "torch-gpu", subject: str = "GPU 0") -> Probe:
+    """A GPU that refused these experiments and passed the others."""
+    names = ("launch kernel", "allocate memory", "matmul fp32", *LINALG)
+    trials = (trial(n, "failed", REFUSED) if n in refused else trial(n) for n in names)
+    told = {"device": "a GPU", "capability": capability, "first launch seconds": "41.7"}
+    return probe(kind, subject, "answered", *trials, measured=told)
+
+
+def test_what_the_gpu_refused_is_testimony_in_the_one_finding() -> None:
+    sick = torch("2.6.0", RTX_5090, probes=(asked("12.0", "launch kernel", "matmul fp32", *LINALG),))
+    finding = only(judge("kernel-image-missing", sick))
+    assert (finding.severity, finding.subject) == ("error", "torch on sm_120")
+    assert evidence(finding)["live: torch-gpu GPU 0, launch kernel"] == REFUSED
+    assert "libtorch_cuda.so" in evidence(finding)
+
+
+def test_torch_212_on_a_t4_is_proven_by_its_linear_algebra() -> None:
+    sick = torch("2.12.0", T4, linalg="80 86 90 100 120", probes=(asked("7.5", *LINALG),))
+    finding = only(judge("kernel-image-missing", sick))
+    assert finding.severity == "error"
+    assert evidence(finding)["live: torch-gpu GPU 0, linalg solve"] == REFUSED
+    assert "live: torch-gpu GPU 0, launch kernel" not in evidence(finding)
+
+
+def test_linear_algebra_that_ran_is_not_missing() -> None:
+    cleared = torch("2.12.0", T4, linalg="80 86 90 100 120", probes=(asked("7.5"),))
+    assert judge("kernel-image-missing", cleared).status == "passed"
+
+
+def test_linear_algebra_that_was_not_tried_stays_missing() -> None:
+    half = probe("torch-gpu", "GPU 0", "answered", trial("launch kernel"), measured={"capability": "7.5"})
+    run = judge("kernel-image-missing", torch("2.12.0", T4, linalg="80 86 90 100 120", probes=(half,)))
+    assert [row.what for row in only(run).evidence] == ["GPU", "libtorch_cuda_linalg.so"]
+
+
+def test_the_answer_of_another_gpu_clears_nothing() -> None:
+    other = torch("2.6.0", RTX_4090, RTX_5090, probes=(asked("8.9"),))
+    assert only(judge("kernel-image-missing", other)).subject == "torch on sm_120"
+
+
+def test_a_refusal_that_the_files_do_not_show_is_a_finding_of_its_own() -> None:
+    sick = torch("2.8.0", RTX_4090, probes=(asked("8.9", *LINALG),))
+    finding = only(judge("kernel-image-missing", sick))
+    assert (finding.severity, finding.subject, finding.seats) == ("error", "torch on sm_89", ("torch",))
+    assert finding.message == (
+        "torch 2.8.0+cu128 has no code for sm_89 in its linear algebra: "
+        "GPU 0 (a GPU) refused `linalg solve`, `linalg svd`, `linalg cholesky`."
+    )
+
+
+def test_a_refusal_counts_where_no_file_could_be_read() -> None:
+    bare = inventory(dist("torch", "2.8.0", cuda="12.8"), probes=(asked("8.9", "launch kernel"),))
+    assert only(judge("kernel-image-missing", bare)).subject == "torch on sm_89"
+    hidden = replace(bare, libraries=(lib("torch/lib/libtorch_cuda.so", "torch", unknown="cut short"),), gpus=())
+    assert only(judge("kernel-image-missing", hidden)).subject == "torch on sm_89"
+
+
+def test_an_unread_library_whose_code_ran_leaves_nothing_open() -> None:
+    unread = lib("torch/lib/libtorch_cuda.so", "torch", unknown="compressed in an unknown way")
+    ran = inventory(dist("torch", "2.8.0", cuda="12.8"), libraries=(unread,), gpus=(T4,), probes=(asked("7.5"),))
+    run = judge("kernel-image-missing", ran)
+    assert (run.status, run.note) == ("passed", "")
+
+
+def test_a_slow_start_is_said_with_the_seconds_it_took() -> None:
+    old = torch("2.6.0", RTX_5090, probes=(asked("12.0"),))
+    slow = replace(old, libraries=(lib("torch/lib/libtorch_cuda.so", "torch", sass="80", ptx="90"),))
+    finding = only(judge("kernel-image-missing", slow))
+    assert finding.severity == "note"
+    assert evidence(finding)["first launch, in seconds, as measured"] == "41.7"
+
+
+def test_ptx_that_the_driver_compiled_after_all_is_no_illness() -> None:
+    code = lib("torch/lib/libtorch_cuda.so", "torch", sass="80", ptx="90")
+    refusing = torch("2.8.0", RTX_5090, driver=driver("535.183.01", "12.2"))
+    static = replace(refusing, libraries=(code,))
+    assert only(judge("kernel-image-missing", static)).severity == "error"
+    assert judge("kernel-image-missing", replace(static, probes=(asked("12.0"),))).status == "passed"
+
+
+def test_ctranslate2_that_refuses_is_proven_with_its_driver_as_the_remedy() -> None:
+    unsupported = "RuntimeError: CUDA failed with error the provided PTX was compiled with an unsupported toolchain."
+    refused = probe("ctranslate2", "GPU 0", "answered", trial("run", "failed", unsupported))
+    sick = replace(ctranslate2_on_an_h100("4.8.5", "570.86.15", "12.8"), probes=(refused,))
+    finding = only(judge("kernel-image-missing", sick))
+    assert finding.severity == "error"
+    assert evidence(finding)["live: ctranslate2 GPU 0, run"] == unsupported
+    assert finding.remedy is not None
+
+
+def test_a_gpu_that_was_not_asked_changes_nothing() -> None:
+    skipped = probe("torch-gpu", "GPU 0", "skipped", reason="the hardware is assumed, not this machine's")
+    static = torch("2.6.0", RTX_5090)
+    assert judge("kernel-image-missing", replace(static, probes=(skipped,))) == judge("kernel-image-missing", static)

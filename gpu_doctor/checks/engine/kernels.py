@@ -10,6 +10,9 @@ from gpu_doctor.model.architecture import Capability, verdict
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.libraries import Library
 
+# These come with the build of torch: where that lacks code, it says enough.
+COMPANIONS = ("torchvision", "torchaudio")
+
 _SHOWN = 4
 # Libraries without which these fail, whatever the other libraries of the package carry.
 _SERVES = {
