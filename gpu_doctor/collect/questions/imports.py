@@ -39,7 +39,9 @@ def import_questions(distributions: Iterable[Distribution], python: str, facts: 
 
 def again(python: str, code: str) -> str:
     """Return the shell line that runs a line of Python in the target."""
-    return shlex.join((python, "-c", code))
+    # The shell's single quotes hold double ones as they are; single ones would make a thicket of both.
+    readable = code if '"' in code or "\\" in code else code.replace("'", '"')
+    return shlex.join((python, "-c", readable))
 
 
 def _needed(name: str, active: dict[str, Distribution]) -> set[str]:
