@@ -92,12 +92,11 @@ class Order:
 
 def orders(inventory: Inventory) -> tuple[Order, ...]:
     """Return each order in which a session with CUDA was really asked for, a fresh process first."""
+    gpu = gpu_known(inventory) and not inventory.target.assumes_hardware
     names = {
         probe.after: probe for probe in asked(inventory, "library") if probe.subject.startswith("onnxruntime-gpu:")
     }
-    found = (
-        Order(probe, names.get(probe.after), gpu_known(inventory)) for probe in asked(inventory, "ort-session", CUDA)
-    )
+    found = (Order(probe, names.get(probe.after), gpu) for probe in asked(inventory, "ort-session", CUDA))
     return tuple(sorted(found, key=lambda order: order.session.after))
 
 

@@ -33,7 +33,7 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
         notes.skip(provider, "it has all that it needs; a session loads it")
     else:
         notes.trial(provider, _open, argument["path"])
-    return {"version": onnxruntime.__version__}
+    return {"version": getattr(onnxruntime, "__version__", "")}
 
 
 def _open(name: str) -> None:

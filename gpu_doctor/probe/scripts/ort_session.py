@@ -38,7 +38,7 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
         if argument["preload"]:
             onnxruntime.preload_dlls()
         _Experiments(onnxruntime, argument, notes).make()
-    return {"version": onnxruntime.__version__}
+    return {"version": getattr(onnxruntime, "__version__", "")}
 
 
 class _Experiments:

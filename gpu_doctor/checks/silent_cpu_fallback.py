@@ -1,0 +1,95 @@
+"""A package that could compute on the GPU ends up on the CPU, without an error.
+
+What it finds. Each framework is imported in a process of its own and asked which GPUs it sees: torch, JAX, TensorFlow,
+CuPy, CTranslate2. ONNX Runtime is asked for a session with CUDA, in each order of imports. The machine has a GPU; a
+framework that is built for CUDA and lists none will run on the CPU. A CPU build beside a GPU is a warning: it may be
+meant so.
+
+Why it matters. Nothing fails. The program is ten to a hundred times slower, and the one line that says so stands among
+the warnings of its start.
+
+What to do. Where another finding explains it (the driver, a CPU build, a library that does not load), heal that. Unset
+or correct CUDA_VISIBLE_DEVICES where it hides every GPU; job schedulers and Ray set it, too. Otherwise the framework's
+own words are in the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpu_doctor.checks.engine.fallbacks import Fallback, fallbacks
+from gpu_doctor.checks.engine.live import answers
+from gpu_doctor.checks.engine.visibility import NAME, Hidden, hidden
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.finding import Evidence, Finding, Rule
+from gpu_doctor.model.hardware import Gpu
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import Remedy, SetVariable
+from gpu_doctor.model.unknown import CannotKnow, Unknown, known
+
+RULE = Rule(
+    id="silent-cpu-fallback",
+    title="A package runs on the CPU although a GPU is here",
+    severity="error",
+    stage="running",
+    yields_to=(
+        *("driver-too-old", "driver-library-mismatch", "cuda-init-unknown", "fabric-manager-down", "cpu-only-build"),
+        *("ort-packages-clash", "ort-provider-unloadable", "kernel-image-missing"),
+    ),
+    symptoms=(
+        r"An NVIDIA GPU may be present on this machine, but a CUDA-enabled jaxlib is not installed",
+        r"Falling back to \['CPUExecutionProvider'\] and retrying",
+        r"Cannot dlopen some GPU libraries",
+        r"CUDA initialization: .*\(Triggered internally at",
+    ),
+    probes=("devices", "ort-session"),
+)
+
+
+def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
+    """Report each package that saw no GPU, or the variable that hides the GPUs from all of them."""
+    answers(inventory, *RULE.probes)
+    if inventory.target.assumes_hardware:
+        raise CannotKnow("the hardware is assumed, not this machine's")
+    gpus = known(inventory.gpus)
+    if not gpus:
+        raise CannotKnow("no GPU visible")
+    found = tuple(fallbacks(inventory))
+    cause = hidden(inventory)
+    blind = tuple(item for item in found if item.built)
+    if cause is not None and blind:
+        yield _hidden(gpus[0], blind, cause)
+        found = tuple(item for item in found if not item.built)
+    for item in found:
+        yield _finding(inventory, gpus[0], item)
+
+
+def _hidden(gpu: Gpu, blind: tuple[Fallback, ...], cause: Hidden) -> Finding:
+    names = ", ".join(item.label for item in blind)
+    variable = Evidence(NAME, cause.value or "(empty)", "environment")
+    return Finding(
+        rule=RULE.id,
+        severity="warning" if cause.meant else "error",
+        subject=NAME,
+        message=f"{NAME} {cause.how}: it hides {gpu.name} from {names}.",
+        evidence=(variable, _here(gpu), *(row for item in blind for row in item.evidence)),
+        remedy=Remedy(f"Start the program without {NAME}.", "ask", (SetVariable(NAME, None),)),
+        seats=(NAME, "driver"),
+    )
+
+
+def _finding(inventory: Inventory, gpu: Gpu, item: Fallback) -> Finding:
+    how = "is built for CUDA and sees no GPU" if item.built else "has no CUDA part"
+    return Finding(
+        rule=RULE.id,
+        severity="error" if item.built or item.package == "torch" else "warning",
+        subject=item.label,
+        message=f"{item.label} {how}: it runs on the CPU, although {gpu.name} is here.",
+        evidence=(_here(gpu), *item.evidence),
+        remedy=item.remedy(inventory),
+        seats=("driver", item.package),
+    )
+
+
+def _here(gpu: Gpu) -> Evidence:
+    return Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where)
