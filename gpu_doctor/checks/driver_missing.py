@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gpu_doctor.checks.engine.cuda_start import start_failures, started
 from gpu_doctor.checks.engine.stack import gpu_stack, has_cuda_packages
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
@@ -35,6 +36,7 @@ RULE = Rule(
         r"nvidia-container-cli: initialization error: load library failed: libnvidia-ml\.so\.1",
         r"NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver",
     ),
+    probes=("cuda-init",),
 )
 
 _HOST = Remedy("Install your distribution's NVIDIA driver package on this machine and reboot.", "manual")
@@ -50,9 +52,11 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
         raise DoesNotApply("the hardware is assumed, not this machine's")
     gpu_stack(inventory)
     finding = _missing(inventory.host, answers=not isinstance(inventory.gpus, Unknown) and bool(inventory.gpus))
-    if finding is not None:
+    if finding is not None and not started(inventory):  # wherever the driver hides from files
+        tried = tuple(row for failure in start_failures(inventory) for row in failure.evidence)
         # Who installed CPU builds does without the GPU; that is worth knowing, and no illness.
-        yield finding if has_cuda_packages(inventory) else replace(finding, severity="note")
+        severity = finding.severity if has_cuda_packages(inventory) else "note"
+        yield replace(finding, severity=severity, evidence=(*tried, *finding.evidence))
 
 
 def _missing(host: Host, *, answers: bool) -> Finding | None:

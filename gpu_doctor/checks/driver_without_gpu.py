@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.engine.cuda_start import started
 from gpu_doctor.facts.drivers import DriverSpan
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
@@ -28,6 +29,7 @@ RULE = Rule(
     severity="error",
     stage="host",
     symptoms=(r"No devices were found", r"NVRM: The NVIDIA GPU .* is not supported by"),
+    probes=("cuda-init",),
 )
 
 
@@ -42,9 +44,11 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     limited = [(gpu, span) for gpu in gpus.values() if (span := facts.driver_span(gpu.capability))]
     if not limited:
         raise DoesNotApply("no driver of these years is known to lack these GPUs")
+    live = started(inventory)
+    working = {trial.value("capability") for trial in live.trials if trial.outcome == "passed"} if live else set()
     for gpu, span in limited:
         limit = _limit(driver, span)
-        if limit:
+        if limit and f"{gpu.capability[0]}.{gpu.capability[1]}" not in working:
             yield _finding(driver, gpu, span, limit)
 
 

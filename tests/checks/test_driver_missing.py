@@ -11,8 +11,8 @@ from gpu_doctor.model.hardware import DriverLibrary, Host
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
-from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import dist, gpu, host, inventory
+from tests.checks.judge import commands, evidence, judge, judge_all, only
+from tests.kit import dist, gpu, host, inventory, probe, trial
 
 TORCH = dist("torch", "2.8.0", cuda="12.8")
 LIBCUDA = DriverLibrary(
@@ -114,6 +114,22 @@ def test_a_gpu_that_answers_has_a_driver_wherever_its_module_hides() -> None:
     """gVisor and Jetson show no /proc/driver/nvidia."""
     hidden = host(pci_gpus=(CARD,), kernel_module=None, libcuda=LIBCUDA, devices=("/dev/nvidia0",))
     assert judge("driver-missing", inventory(TORCH, host=hidden)).status == "passed"
+
+
+def test_a_library_that_the_process_finds_all_the_same_is_no_missing_driver() -> None:
+    """A Python of conda searches folders of its own, which the system's loader does not know."""
+    sick = machine(TORCH, pci_gpus=(CARD,), kernel_module=MODULE)
+    started = probe("cuda-init", "libcuda.so.1", "answered", trial("load libcuda.so.1"), trial("cuInit"))
+    assert judge("driver-missing", replace(sick, probes=(started,))).status == "passed"
+
+
+def test_the_live_load_of_libcuda_is_evidence_of_the_same_illness() -> None:
+    words = "OSError: libcuda.so.1: cannot open shared object file: No such file or directory"
+    unloaded = probe("cuda-init", "libcuda.so.1", "answered", trial("load libcuda.so.1", "failed", words))
+    seen = replace(machine(TORCH, pci_gpus=(CARD,), kernel_module=MODULE), probes=(unloaded,))
+    assert evidence(only(judge("driver-missing", seen)))["live: cuda-init libcuda.so.1, load libcuda.so.1"] == words
+    alarms = [finding for finding in judge_all(seen).findings if finding.severity == "error"]
+    assert [finding.rule for finding in alarms] == ["driver-missing"]
 
 
 def test_an_unreadable_module_is_not_a_missing_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 from gpu_doctor.model.hardware import Driver, Gpu
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import evidence, judge, only
-from tests.kit import driver, gpu, host, inventory
+from tests.kit import driver, gpu, host, inventory, probe, trial
 
 RULE = "driver-without-gpu"
 RTX_5090 = gpu("GeForce RTX 5090", (12, 0))
@@ -42,6 +42,17 @@ def test_a_driver_within_the_limits_is_healthy(card: Gpu, version: str) -> None:
 def test_of_two_cards_the_one_that_is_not_supported_is_named() -> None:
     finding = only(judge(RULE, inventory(gpus=(GTX_1080, RTX_5090), driver=driver("550.54.14", "12.4"))))
     assert finding.subject == "driver 550.54.14 and sm_120"
+
+
+def test_a_card_that_cuda_offers_is_supported_whatever_the_tables_say() -> None:
+    trials = (trial("cuInit"), trial("GPU 0", capability="12.0"))
+    started = probe("cuda-init", "libcuda.so.1", "answered", *trials)
+    old = inventory(gpus=(GTX_1080, RTX_5090), driver=driver("550.54.14", "12.4"), probes=(started,))
+    assert judge(RULE, old).status == "passed"
+    other = probe("cuda-init", "libcuda.so.1", "answered", trial("cuInit"), trial("GPU 0", capability="6.1"))
+    assert (
+        only(judge(RULE, inventory(gpus=(RTX_5090,), driver=driver("550.54.14"), probes=(other,)))).severity == "error"
+    )
 
 
 def test_a_card_without_documented_limits_is_no_case() -> None:

@@ -38,7 +38,7 @@ def failed(probe: Probe, name: str) -> tuple[str | None, str | None, str]:
     trial = probe.trial(name)
     assert trial is not None
     assert trial.outcome == "failed"
-    return trial.value("code"), trial.value("name"), trial.detail
+    return trial.value("code"), trial.value("error"), trial.detail
 
 
 def seen(probe: Probe) -> list[str | None]:
@@ -57,7 +57,7 @@ def test_a_healthy_machine_starts_on_every_gpu(tmp_path: Path) -> None:
     ]
     second = probe.trial("GPU 1")
     assert second is not None
-    assert (second.value("name"), second.value("capability")) == ("NVIDIA GeForce RTX 5090", "12.0")
+    assert (second.value("device"), second.value("capability")) == ("NVIDIA GeForce RTX 5090", "12.0")
     assert (second.value("bytes"), second.value("uuid")) == (str(32 * 2**30), uuid_of(1))
     loaded = probe.trial("load libcuda.so.1")
     assert loaded is not None

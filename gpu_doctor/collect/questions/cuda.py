@@ -10,6 +10,11 @@ from gpu_doctor.probe.together import Question
 # cuInit wakes every GPU that no other program holds awake, at one to three seconds each; a machine has up to 16.
 _DEADLINE = 90.0
 _SUBJECT = "libcuda.so.1"
+# Two error codes: that of the start, and that of a context on the first GPU; 0 is success.
+_CODE = (
+    f"import ctypes; cuda = ctypes.CDLL('{_SUBJECT}'); "
+    "print(cuda.cuInit(0), cuda.cuDevicePrimaryCtxRetain(ctypes.byref(ctypes.c_void_p()), 0))"
+)
 
 
 def cuda_questions(inventory: Inventory, facts: Facts, thorough: bool) -> tuple[Question, ...]:
@@ -23,7 +28,7 @@ def cuda_questions(inventory: Inventory, facts: Facts, thorough: bool) -> tuple[
             argument=None,
             deadline=_DEADLINE,
             skip=_why_not(inventory),
-            again=again(python, f"import ctypes; print(ctypes.CDLL('{_SUBJECT}').cuInit(0))"),
+            again=again(python, _CODE),
         ),
     )
 

@@ -1,7 +1,7 @@
 """Start CUDA through the driver's own library as a program would; Python 3.8, standard library only.
 
 Argument: null. Trials: "load libcuda.so.1", "version", "cuInit", "devices", and for each device "GPU N",
-"GPU N: context", "GPU N: memory". A trial that fails measures the driver's `code` and its `name`.
+"GPU N: context", "GPU N: memory". A trial that fails measures the driver's `code` and its name, `error`.
 Answer: {"driver_cuda": the newest CUDA that this libcuda speaks, "devices": how many GPUs it offers}.
 """
 
@@ -27,7 +27,7 @@ class CudaError(Exception):
     def __init__(self, cuda: Any, call: str, code: int) -> None:
         name, words = _said(cuda, "cuGetErrorName", code), _said(cuda, "cuGetErrorString", code)
         Exception.__init__(self, f"{call} failed with {code} ({name}: {words})")
-        self.measured = {"code": code, "name": name}
+        self.measured = {"code": code, "error": name}
 
 
 def answer(argument: None, notes: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _describe(cuda: Any, index: int, device: Any) -> dict[str, Any]:
     for number, attribute in ((major, _CAPABILITY_MAJOR), (minor, _CAPABILITY_MINOR)):
         _call(cuda, "cuDeviceGetAttribute", ctypes.byref(number), ctypes.c_int(attribute), device)
     return {
-        "name": name.value.decode("utf-8", "replace"),
+        "device": name.value.decode("utf-8", "replace"),
         "capability": f"{major.value}.{minor.value}",
         "bytes": size.value,
         "uuid": _uuid_text(uuid.raw),
