@@ -53,7 +53,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     fresh = next((order.unloadable for order in seen if not order.session.after), "open")
     gap, needs = (None, []) if fresh == "cleared" else _missing(inventory, provider, asked=bool(seen))
     missing = lack(inventory, package, needs, seen)
-    if missing.proven or gap is not None:
+    if missing.proven or missing.dies_without_gpu or gap is not None:
         yield _finding(inventory, facts, missing, gap, provider)
 
 

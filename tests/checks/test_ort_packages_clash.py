@@ -9,7 +9,7 @@ import pytest
 from gpu_doctor.model.inventory import Damage, Overlap
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, interpreter, inventory
+from tests.kit import SITE, dist, interpreter, inventory, probe, trial
 
 CPU = dist("onnxruntime", "1.20.1")
 GPU = dist("onnxruntime-gpu", "1.20.2")
@@ -144,3 +144,28 @@ def test_the_environments_own_tool_repairs_it() -> None:
     first, second = commands(only(judge("ort-packages-clash", pip)))
     assert first == "/opt/app/venv/bin/python -m pip uninstall -y onnxruntime onnxruntime-gpu"
     assert second == "/opt/app/venv/bin/python -m pip install onnxruntime-gpu==1.20.2"
+
+
+NOT_LISTED = probe(
+    "ort-session",
+    "CUDAExecutionProvider",
+    "answered",
+    trial("available providers", "wrong", "…", listed="AzureExecutionProvider, CPUExecutionProvider"),
+)
+LISTED = probe("ort-session", "CUDAExecutionProvider", "answered", trial("available providers", listed="…"))
+
+
+def test_what_the_live_package_lists_is_evidence() -> None:
+    finding = only(judge("ort-packages-clash", inventory(CPU, GPU, overlaps=(CPU_LAST,), probes=(NOT_LISTED,))))
+    assert evidence(finding)["live: providers that it lists"] == "AzureExecutionProvider, CPUExecutionProvider"
+
+
+def test_a_list_without_cuda_proves_what_could_not_be_compared() -> None:
+    unsure = overlap(Unknown("the shared files are too large to hash"))
+    finding = only(judge("ort-packages-clash", inventory(CPU, GPU, overlaps=(unsure,), probes=(NOT_LISTED,))))
+    assert (finding.severity, "the CUDA provider of onnxruntime-gpu is lost" in finding.message) == ("error", True)
+
+
+def test_a_list_with_cuda_leaves_a_warning() -> None:
+    finding = only(judge("ort-packages-clash", inventory(CPU, GPU, overlaps=(GPU_LAST,), probes=(LISTED,))))
+    assert (finding.severity, "live: providers that it lists" in evidence(finding)) == ("warning", False)

@@ -10,9 +10,11 @@ import pytest
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory, Overlap
 from gpu_doctor.model.libraries import Resolution
+from gpu_doctor.model.probes import Probe
+from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, host, inventory, lib, resolution
+from tests.kit import SITE, dist, host, inventory, lib, probe, resolution, trial
 
 OLD, NEW = dist("onnxruntime-gpu", "1.20.2"), dist("onnxruntime-gpu", "1.22.0")
 PROVIDER = "onnxruntime/capi/libonnxruntime_providers_cuda.so"
@@ -152,3 +154,133 @@ def test_a_clash_that_works_does_not_hide_missing_libraries() -> None:
     assert [(f.rule, f.severity) for f in case.findings] == [
         ("ort-provider-unloadable", "error"), ("ort-packages-clash", "warning"),
     ]  # fmt: skip
+
+
+# --- What sessions showed ---------------------------------------------------------------------------------------------
+
+LIBRARY = f"onnxruntime-gpu: {PROVIDER.rpartition('/')[2]}"
+NOT_THERE = "libcudnn.so.9: cannot open shared object file: No such file or directory"
+FAILED = f"[E:onnxruntime] FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: {NOT_THERE}\nFailed to create"
+PRELOADED = ("onnxruntime.preload_dlls()",)
+
+
+def session(loads: bool, *after: str, log: str = "") -> Probe:
+    opened = (trial("available providers"), trial("session"))
+    mapped = trial("library of the provider", "passed" if loads else "wrong", "" if loads else "not loaded")
+    return probe("ort-session", "CUDAExecutionProvider", "answered", *opened, mapped, after=after, log=log)
+
+
+def crash(*after: str) -> Probe:
+    trials = trial("available providers"), trial("session", "died", "was killed by SIGSEGV")
+    return probe(
+        "ort-session", "CUDAExecutionProvider", "crashed", *trials, reason="was killed by SIGSEGV", after=after
+    )
+
+
+def names(*absent: str, after: tuple[str, ...] = ()) -> Probe:
+    words = "OSError: {}: cannot open shared object file: No such file or directory"
+    trials = (trial(n, "failed" if n in absent else "passed", words.format(n) if n in absent else "") for n in NEEDS)
+    return probe("library", LIBRARY, "answered", *trials, after=after)
+
+
+def test_a_session_proves_it_on_a_machine_without_gpu() -> None:
+    seen = environment(OLD, gpus=(), probes=(session(False, log=FAILED), session(False, "torch", log=FAILED)))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert finding.severity == "error"
+    assert evidence(finding)["live: CUDA session in a fresh process"] == f"its library does not load: {NOT_THERE}"
+    assert evidence(finding)["live: CUDA session after import torch"].endswith(NOT_THERE)
+    assert commands(finding)[0].startswith("export LD_LIBRARY_PATH=")
+
+
+def test_a_session_that_loads_clears_what_the_files_suggest() -> None:
+    run = judge("ort-provider-unloadable", environment(OLD, gpus=(), probes=(session(True),)))
+    assert (run.status, run.findings) == ("passed", ())
+
+
+def test_it_loads_and_finds_no_device_is_not_this_illness() -> None:
+    log = "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1"
+    assert judge("ort-provider-unloadable", environment(NEW, probes=(session(True, log=log),))).status == "passed"
+
+
+def test_the_order_that_works_is_named() -> None:
+    seen = environment(OLD, probes=(session(False, log=FAILED), session(True, "torch")))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert finding.severity == "warning"
+    assert finding.message.endswith("sessions fall back to the CPU, except after import torch.")
+    assert evidence(finding)["live: CUDA session after import torch"] == "its library loads"
+
+
+def test_a_preload_that_was_seen_to_work_is_one_call_away() -> None:
+    seen = environment(NEW, probes=(session(False, log=FAILED), session(True, *PRELOADED)))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert (finding.severity, "preload_dlls" in commands(finding)[0]) == ("note", True)
+
+
+def test_a_preload_that_was_seen_to_fail_is_not_recommended() -> None:
+    seen = environment(NEW, probes=(session(False, log=FAILED), session(False, *PRELOADED, log=FAILED)))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert finding.severity == "error"
+    assert "preload" not in commands(finding)[0]
+
+
+def test_the_names_that_were_tried_are_those_that_are_missing() -> None:
+    """A session says only the first, and the model of the loader may be wrong."""
+    seen = environment(
+        OLD, installed=False, probes=(session(False, log=FAILED), names("libcufft.so.11", "libcudnn.so.9"))
+    )
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert "needs libcufft.so.11, libcudnn.so.9, which are not installed" in finding.message
+    assert commands(finding)[0].endswith("nvidia-cufft-cu12 nvidia-cudnn-cu12")
+
+
+def test_a_session_finds_what_the_model_of_the_loader_does_not() -> None:
+    found = tuple(need(name, f"/usr/local/cuda/lib64/{name}") for name in NEEDS)
+    seen = environment(OLD, installed=False, resolutions=found, probes=(session(False, log=FAILED),))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert (finding.severity, "libcudnn.so.9, which is not installed" in finding.message) == ("error", True)
+
+
+def test_a_library_that_is_there_and_broken_is_named_with_the_loaders_words() -> None:
+    log = "Failed to load library libonnxruntime_providers_cuda.so with error: /x/libcublas.so.12: file too short"
+    broken = probe(
+        "library", LIBRARY, "answered", trial("libcublas.so.12", "failed", "OSError: libcublas.so.12: file too short")
+    )
+    finding = only(judge("ort-provider-unloadable", environment(OLD, probes=(session(False, log=log), broken))))
+    assert "installed and cannot be loaded (libcublas.so.12: file too short)" in finding.message
+
+
+def test_a_reason_without_a_name_is_quoted() -> None:
+    log = "Failed to load library libonnxruntime_providers_cuda.so with error: undefined symbol: cudaNew"
+    seen = environment(OLD, resolutions=(), probes=(session(False, log=log),))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert "cannot be loaded (undefined symbol: cudaNew)" in finding.message
+    assert finding.remedy is None
+
+
+def test_a_crash_on_a_gpu_is_an_error() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(NEW, probes=(crash(),))))
+    assert "ends the process while it is loaded" in finding.message
+    assert evidence(finding)["live: CUDA session in a fresh process"].startswith("the process was killed by SIGSEGV")
+
+
+def test_a_crash_without_a_gpu_is_the_release_not_the_libraries() -> None:
+    seen = environment(NEW, gpus=(), probes=(crash(), names()))
+    finding = only(judge("ort-provider-unloadable", seen))
+    assert (finding.severity, "where there is no GPU" in finding.message) == ("warning", True)
+
+
+def test_a_crash_without_a_gpu_says_nothing_of_the_gpu_that_is_assumed() -> None:
+    assumed = Target("python", None, "--python", ("sm_89",))
+    seen = environment(NEW, target=assumed, probes=(crash(), names()))
+    assert judge("ort-provider-unloadable", seen).status == "passed"
+
+
+def test_a_session_that_was_not_asked_leaves_the_files_word() -> None:
+    skipped = probe("ort-session", "CUDAExecutionProvider", "skipped", reason="import onnxruntime-gpu failed")
+    assert only(judge("ort-provider-unloadable", environment(OLD, probes=(skipped,)))).severity == "warning"
+
+
+def test_a_provider_that_cannot_be_read_is_judged_by_its_session() -> None:
+    broken = replace(lib(PROVIDER, "onnxruntime-gpu"), elf=Unknown("cut short"))
+    seen = environment(OLD, libraries=(broken,), resolutions=(), probes=(session(True),))
+    assert judge("ort-provider-unloadable", seen).status == "passed"

@@ -25,7 +25,7 @@ _FIRST_PRELOAD = Version("1.21")
 class Lack:
     """Hold the names that the provider does not get, the folders where they lie nevertheless, and what was seen live.
 
-    `words` are the loader's own for a name, where it was really asked.
+    `words` are the loader's own for a name, where it was really asked. `no_gpu` tells that this machine has none.
     """
 
     package: Distribution
@@ -33,6 +33,7 @@ class Lack:
     folders: dict[str, str]
     orders: tuple[Order, ...] = ()
     words: dict[str, str] = field(default_factory=dict)
+    no_gpu: bool = False
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -50,6 +51,11 @@ class Lack:
         return tuple(order for order in self.orders if order.unloadable == "cleared")
 
     @property
+    def dies_without_gpu(self) -> bool:
+        """Tell whether the process ended where a session has to fall back to the CPU, as releases 1.21 and 1.22 do."""
+        return self.no_gpu and any(order.died for order in self.healed_by)
+
+    @property
     def can_preload(self) -> bool:
         """Tell whether a call of the program is enough: the release has it, and it was not seen to fail."""
         tried = [order.unloadable for order in self.orders if PRELOAD in order.session.after]
@@ -60,6 +66,8 @@ class Lack:
 
     def severity(self, inventory: Inventory) -> Severity:
         """Return an error where nothing helps for certain, a note where a call of the program does."""
+        if self.dies_without_gpu:
+            return "warning"
         if self.can_preload:
             return "note"
         if self.proven:
@@ -69,6 +77,10 @@ class Lack:
     def sentence(self) -> str:
         """Return what is wrong, in one sentence."""
         provider = f"The CUDA provider of {self.package.label}"
+        if self.dies_without_gpu:
+            return (
+                f"{provider} ends the process where there is no GPU: a session that asks for CUDA does not fall back."
+            )
         if any(order.died and order.gpu for order in self.orders):
             return f"{provider} ends the process while it is loaded."
         if not self.names:
@@ -98,6 +110,10 @@ class Lack:
 
     def remedy(self, inventory: Inventory, facts: Facts) -> Remedy | None:
         """Return what brings the libraries there, or None where the names do not tell."""
+        if self.dies_without_gpu:
+            return Remedy(
+                "Ask for CUDA only where a GPU is, or install a release that falls back, such as 1.23.", "manual"
+            )
         if self.can_preload:
             step = RunByHand(f"python -c 'import onnxruntime; {PRELOAD}'", "a call for the program itself")
             return Remedy(f"Call {PRELOAD} before the first session.", "manual", (step,))
@@ -117,6 +133,10 @@ def lack(inventory: Inventory, package: Distribution, needs: Sequence[str], seen
     """Join what the files say is missing with what was seen; where a process was asked, its answer counts."""
     failed = next((order for order in seen if order.unloadable == "proven" and order.lacks), None)
     words = failed.lacks if failed is not None else {}
-    names = tuple(words or needs)
+    # A session names the first only; what the files say is complete where the names were not tried one by one.
+    tried = failed is not None and failed.names is not None
+    names = tuple(dict.fromkeys((*words, *(() if tried else needs))))
     here = {library.name: posixpath.dirname(library.path) for library in inventory.libraries}
-    return Lack(package, names, {name: here[name] for name in names if name in here}, seen, words)
+    folders = {name: here[name] for name in names if name in here}
+    no_gpu = inventory.gpus == () and not inventory.target.assumes_hardware
+    return Lack(package, names, folders, seen, words, no_gpu)
