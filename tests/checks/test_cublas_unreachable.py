@@ -6,9 +6,10 @@ from typing import Any
 
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.libraries import Resolution
+from gpu_doctor.model.probes import Outcome, Probe
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import SITE, dist, inventory, lib, resolution
+from tests.kit import SITE, dist, inventory, lib, probe, resolution, trial
 
 CT2 = dist("ctranslate2", "4.8.5")
 TORCH = dist("torch", "2.8.0", cuda="12.8")
@@ -117,3 +118,65 @@ def test_without_torchs_own_cublas_there_is_one_alarm() -> None:
     assert finding.subject == "torch: libcublas.so.12"
     assert finding.remedy is not None
     assert finding.remedy.summary == "Install nvidia-cublas-cu12."
+
+
+def tried(outcome: Outcome = "passed", words: str = "", after: tuple[str, ...] = (), **measured: str) -> Probe:
+    return probe(
+        "library", "ctranslate2", "answered", trial("libcublas.so.12", outcome, words, **measured), after=after
+    )
+
+
+NOT_THERE = "OSError: libcublas.so.12: cannot open shared object file: No such file or directory"
+
+
+def test_what_a_live_process_did_not_find_is_the_first_evidence() -> None:
+    finding = only(
+        judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(FRESH,), probes=(tried("failed", NOT_THERE),)))
+    )
+    assert (finding.severity, finding.evidence[0].value) == ("error", NOT_THERE)
+    assert "the loader does not find it" in finding.message
+    assert "opens libcublas.so.12" in evidence(finding)
+
+
+def test_what_a_live_process_found_is_no_finding() -> None:
+    here = environment(CT2, CUBLAS, asks=(FRESH,), probes=(tried(opened="/usr/lib/libcublas.so.12"),))
+    assert judge("cublas-unreachable", here).status == "passed"
+
+
+def test_a_trap_stays_a_trap_when_both_orders_were_tried() -> None:
+    both = (tried("failed", NOT_THERE), tried(after=("torch",), opened=f"{SITE}/{LIBCUBLAS}"))
+    finding = only(judge("cublas-unreachable", environment(CT2, TORCH, CUBLAS, asks=(FRESH, AFTER_TORCH), probes=both)))
+    assert finding.severity == "warning"
+    assert finding.evidence[0].value == NOT_THERE
+
+
+def test_an_import_that_does_not_help_after_all_makes_it_an_error() -> None:
+    both = (tried("failed", NOT_THERE), tried("failed", NOT_THERE, after=("torch",)))
+    finding = only(judge("cublas-unreachable", environment(CT2, TORCH, CUBLAS, asks=(FRESH, AFTER_TORCH), probes=both)))
+    assert finding.severity == "error"
+    assert "unless" not in finding.message
+
+
+def test_where_the_model_was_wrong_the_live_process_is_right() -> None:
+    found = ask("ctranslate2.libs/libcublas.so.12", rule="DT_RPATH")
+    here = environment(CT2, CUBLAS, asks=(found,), probes=(tried("failed", NOT_THERE),))
+    finding = only(judge("cublas-unreachable", here))
+    assert [row.value for row in finding.evidence] == [NOT_THERE]
+
+
+def test_a_library_that_is_found_and_refused_is_not_linked_again() -> None:
+    words = f"OSError: {SITE}/{LIBCUBLAS}: undefined symbol: cublasLtCreate"
+    found = ask("ctranslate2.libs/libcublas.so.12", rule="DT_RPATH")
+    finding = only(
+        judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(found,), probes=(tried("failed", words),)))
+    )
+    assert "and it does not load" in finding.message
+    assert finding.remedy is None
+    assert words in evidence(finding).values()
+
+
+def test_an_import_that_dies_for_want_of_it_is_shown() -> None:
+    needs = resolution("torch/lib/libtorch_cuda.so", "torch", "libcublas.so.12", found=None, how="needed")
+    failed = probe("import", "torch", "raised", reason=f"ImportError: {NOT_THERE[9:]}")
+    finding = only(judge("cublas-unreachable", inventory(TORCH, resolutions=(needs,), probes=(failed,))))
+    assert finding.evidence[0].value == failed.reason

@@ -9,7 +9,7 @@ from packaging.version import Version
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.libraries import Resolution
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import dist, interpreter, inventory, resolution
+from tests.kit import dist, interpreter, inventory, probe, resolution, trial
 
 TORCH_13 = dist("torch", "2.12.0", cuda="13.0", built="2.12.0+cu130")
 TORCH_12 = dist("torch", "2.8.0", cuda="12.8", built="2.8.0+cu128")
@@ -123,3 +123,20 @@ def test_a_torchaudio_of_the_other_major_follows_torch() -> None:
     asked = asks("torchaudio", "torchaudio/lib/libtorchaudio.abi3.so", "libcudart.so.13")
     finding = only(judge("cuda-majors-mixed", inventory(TORCH_12, audio, resolutions=asked)))
     assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python torchaudio==2.8.0"]
+
+
+def test_a_live_process_that_finds_the_library_clears_it() -> None:
+    tried = [
+        probe(
+            "library", "ctranslate2", "answered", trial("libcublas.so.12", opened="/usr/lib/libcublas.so.12"), after=a
+        )
+        for a in ((), ("torch",))
+    ]
+    assert judge("cuda-majors-mixed", replace(sick(TORCH_13, CT2), probes=tuple(tried))).status == "passed"
+
+
+def test_a_live_process_that_does_not_find_it_testifies() -> None:
+    words = "OSError: libcublas.so.12: cannot open shared object file"
+    tried = probe("library", "ctranslate2", "answered", trial("libcublas.so.12", "failed", words))
+    finding = only(judge("cuda-majors-mixed", replace(sick(TORCH_13, CT2), probes=(tried,))))
+    assert words in evidence(finding).values()

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from gpu_doctor.checks.engine import live
 from gpu_doctor.model.inventory import Damage, Inventory
 from gpu_doctor.model.libraries import Resolution, Tried
+from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, inventory, lib, resolution
+from tests.kit import SITE, dist, inventory, lib, probe, resolution, trial
 
 CT2 = dist("ctranslate2", "4.6.1")
 CUDNN = dist("nvidia-cudnn-cu12", "9.10.2.21")
@@ -155,3 +157,60 @@ def test_files_that_their_package_lost_are_the_cause() -> None:
     lost = Damage(path, "nvidia-cudnn-cu13", "missing", "a file", "nothing")
     case = judge_all(inventory(torch, dist("nvidia-cudnn-cu13", "9.20.0.48"), resolutions=(asked,), damages=(lost,)))
     assert [f.rule for f in case.findings] == ["package-files-damaged"]
+
+
+SUBJECT = "ctranslate2: libcudnn-74a4c495.so.9.1.0"
+ABORTED = "was killed by SIGABRT (Aborted)"
+DEATH = probe(
+    *("cudnn", SUBJECT, "crashed", trial("open the loader"), trial("cudnnGetVersion", "died", ABORTED)),
+    reason=ABORTED,
+    log="Unable to load any of {libcudnn_graph.so.9.1.0, libcudnn_graph.so.9}",
+)
+LIFE = probe("cudnn", SUBJECT, "answered", trial("open the loader"), trial("cudnnGetVersion"))
+
+
+def test_a_live_death_is_the_first_evidence_of_the_same_finding() -> None:
+    case = judge_all(sick(CT2, CUDNN, probes=(DEATH,)))
+    (finding,) = [f for f in case.findings if f.severity == "error"]
+    assert finding.rule == "cudnn-unreachable"
+    said = live.testimony(DEATH, DEATH.trials[1])
+    assert finding.evidence[: len(said)] == said
+    assert "not in the loader's folders" in evidence(finding)["opens libcudnn_graph.so.9"]
+    assert [f.rule for f in case.findings] == ["cudnn-unreachable"]
+
+
+def test_what_worked_in_a_live_process_is_no_finding() -> None:
+    assert judge("cudnn-unreachable", sick(CT2, CUDNN, probes=(LIFE,))).status == "passed"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        replace(LIFE, after=("torch",)),
+        replace(LIFE, subject="torch: libcudnn.so.9"),
+        replace(LIFE, ending="skipped", trials=()),
+        replace(LIFE, ending="crashed", reason="was killed by SIGKILL (Killed)", trials=()),
+    ],
+    ids=["after another import", "another loader", "skipped", "killed before it began"],
+)
+def test_an_answer_to_another_question_changes_nothing(elsewhere: Probe) -> None:
+    static = only(judge("cudnn-unreachable", sick(CT2, CUDNN)))
+    assert only(judge("cudnn-unreachable", sick(CT2, CUDNN, probes=(elsewhere,)))) == static
+
+
+def test_a_proof_weighs_nothing_where_no_gpu_is_meant() -> None:
+    assert only(judge("cudnn-unreachable", sick(CT2, probes=(DEATH,), gpus=(), driver=None))).severity == "note"
+
+
+def test_links_to_four_parts_leave_the_first_convolution_ill() -> None:
+    """The graph part opens further ones beside itself; the loader's own calls all pass."""
+    healed = tuple(part(name, f"ctranslate2.libs/libcudnn_{name}.so.9") for name in PARTS)
+    graph = "ctranslate2.libs/libcudnn_graph.so.9"
+    further = resolution(graph, "ctranslate2", "libcudnn_heuristic.so.9.1.0", "libcudnn_heuristic.so.9", found=None)
+    words = "OSError: libcudnn_heuristic.so.9: cannot open shared object file: No such file or directory"
+    lacking = replace(LIFE, trials=(*LIFE.trials, trial("libcudnn_heuristic.so.9", "failed", words)))
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, resolutions=(*healed, further), probes=(lacking,))))
+    assert finding.evidence[0].value == words
+    found = replace(LIFE, trials=(*LIFE.trials, trial("libcudnn_heuristic.so.9", opened=f"/opt/{FURTHER_PARTS[0]}")))
+    here = sick(CT2, CUDNN, resolutions=(*healed, further), probes=(found,))
+    assert judge("cudnn-unreachable", here).status == "passed"

@@ -9,8 +9,9 @@ import pytest
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.libraries import SymbolNeed
+from gpu_doctor.model.probes import Outcome, Probe
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import PREFIX, SITE, dist, host, inventory, lib, resolution
+from tests.kit import PREFIX, SITE, dist, host, inventory, lib, probe, resolution, trial
 
 TORCH = dist("torch", "2.8.0", cuda="12.8")
 OLD = "/opt/cudnn-9.1/lib"
@@ -137,3 +138,21 @@ def test_a_variable_whose_effect_was_not_modelled_is_not_judged() -> None:
 def test_without_a_gpu_stack_there_is_nothing_to_judge() -> None:
     run = judge("library-path-shadows", inventory(dist("flask", "3.0")))
     assert (run.status, run.applies) == ("skipped", False)
+
+
+def asked(outcome: Outcome, words: str = "") -> Probe:
+    check = trial("torch.backends.cudnn.version", outcome, words)
+    return probe("cudnn", "nvidia-cudnn-cu12: libcudnn.so.9", "answered", trial("cudnnGetVersion"), check)
+
+
+def test_a_cudnn_that_works_with_the_foreign_parts_is_not_proven_ill() -> None:
+    """A newer cuDNN in front: another version than was installed, and it does its work."""
+    here = environment(OLD, served(LOADER, "libcudnn_ops.so.9", OLD), probes=(asked("passed"),))
+    assert only(judge("library-path-shadows", here)).severity == "warning"
+
+
+def test_a_cudnn_that_fails_with_the_foreign_parts_is_the_proof() -> None:
+    words = "RuntimeError: cuDNN version incompatibility"
+    here = environment(OLD, served(LOADER, "libcudnn_ops.so.9", OLD), probes=(asked("failed", words),))
+    finding = only(judge("library-path-shadows", here))
+    assert (finding.severity, finding.evidence[0].value) == ("error", words)

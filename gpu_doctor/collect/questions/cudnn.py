@@ -16,11 +16,11 @@ from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe.together import Question
 
 # The loader itself, under the name of its wheel or under that which a repaired wheel gives to what it bundles.
-_LOADER = re.compile(r"libcudnn(?:-[0-9a-f]{8})?\.so\.[0-9](?:\.[0-9.]+)?$")
+_LOADER = re.compile(r"libcudnn(?:-[0-9a-f]{8})?\.so\.\d+(?:\.[\d.]+)?$")
 # torch, the slowest to import, takes up to 25 s on a cold disk.
 _DEADLINE = 90.0
 _MOST = 8
-_PART = re.compile(r"libcudnn_\w+\.so\.[0-9]$")
+_PART = re.compile(r"libcudnn_\w+\.so\.\d+$")
 _PART_BY_PART = ", part by part"
 
 
