@@ -15,18 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packaging.version import Version
-
-from gpu_doctor.checks.engine import ort_choice
 from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
+from gpu_doctor.checks.engine.driver_limit import builds_that_fit, complaints, runs_on_gpu
 from gpu_doctor.checks.engine.stack import gpu_stack
-from gpu_doctor.checks.engine.torch_choice import replacement
 from gpu_doctor.facts.drivers import MinimumDriver
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Driver
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown, known
 
 RULE = Rule(
@@ -39,6 +35,7 @@ RULE = Rule(
         r"CUDA driver version is insufficient for CUDA runtime version",
         r"forward compatibility was attempted on non supported HW.*driver",
     ),
+    probes=("torch-gpu",),
 )
 
 
@@ -53,6 +50,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
         raise CannotKnow(f"{libcuda.path} is a forward-compatibility library; the driver's own limit does not apply")
     # In WSL the driver is that of Windows, with its own numbers.
     wsl = inventory.host.wsl and not driver.assumed
+    running = runs_on_gpu(inventory)
     too_new: list[tuple[CudaBuild, MinimumDriver]] = []
     for build in cuda_builds(inventory, facts):
         if isinstance(build, Unknown):
@@ -61,7 +59,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
         minimum = facts.minimum_driver(build.cuda, "windows" if wsl else "linux")
         if isinstance(minimum, Unknown):
             yield minimum
-        elif driver.version < minimum.minor:
+        elif driver.version < minimum.minor and build.distribution.name not in running:
             too_new.append((build, minimum))
     if too_new:
         yield _finding(inventory, facts, driver, too_new)
@@ -72,7 +70,7 @@ def _finding(
 ) -> Finding:
     build, highest = max(too_new, key=lambda pair: pair[1].minor)
     names = ", ".join(item.distribution.label for item, _ in too_new)
-    needed = highest.minor_text
+    needed, distributions = highest.minor_text, frozenset(item.distribution.name for item, _ in too_new)
     evidence = [Evidence("driver", driver.label, driver.where)]
     evidence += [item.evidence() for item, _ in too_new]
     evidence.append(
@@ -83,18 +81,7 @@ def _finding(
         severity="error",
         subject=f"driver {driver.label}",
         message=f"Driver {driver.label} cannot run {names}: CUDA {build.cuda} needs driver {needed} or newer.",
-        evidence=tuple(evidence),
-        remedy=_remedy(inventory, facts, driver.version, too_new, needed),
-        seats=("driver", *(item.distribution.name for item, _ in too_new)),
+        evidence=(*complaints(inventory), *evidence),
+        remedy=builds_that_fit(inventory, facts, driver.version, distributions, needed),
+        seats=("driver", *sorted(distributions)),
     )
-
-
-def _remedy(
-    inventory: Inventory, facts: Facts, driver: Version, too_new: list[tuple[CudaBuild, MinimumDriver]], needed: str
-) -> Remedy:
-    # Another build helps where one package is too new, not where its neighbours are as well.
-    names = {item.distribution.name for item, _ in too_new}
-    other = replacement(inventory, facts) if names <= {"torch", "torchvision", "torchaudio"} else None
-    if names == {"onnxruntime-gpu"}:
-        other = ort_choice.for_driver(inventory, facts, driver)
-    return other or Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")

@@ -9,8 +9,8 @@ import pytest
 from gpu_doctor.model.hardware import DriverLibrary
 from gpu_doctor.model.inventory import Distribution
 from gpu_doctor.model.unknown import Unknown
-from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import dist, driver, gpu, host, inventory
+from tests.checks.judge import commands, evidence, judge, judge_all, only
+from tests.kit import dist, driver, gpu, host, inventory, probe, trial
 
 CUDA_12 = dist("torch", "2.8.0", cuda="12.8", built="2.8.0+cu128")
 CUDA_13 = dist("torch", "2.12.0", cuda="13.0", built="2.12.0+cu130")
@@ -26,6 +26,23 @@ def test_cuda_13_on_driver_570() -> None:
     assert commands(finding) == [
         "uv pip install --python /opt/app/venv/bin/python --torch-backend=cu126 torch==2.12.0+cu126"
     ]
+
+
+def test_the_live_refusal_is_evidence_of_the_same_illness() -> None:
+    words = "RuntimeError: The NVIDIA driver on your system is too old (found version 12080)."
+    refused = probe("torch-gpu", "GPU 0", "answered", trial("is available", "failed", words))
+    seen = inventory(CUDA_13, driver=driver("570.86.15", "12.8"), probes=(refused,))
+    assert evidence(only(judge("driver-too-old", seen)))["live: torch-gpu GPU 0, is available"] == words
+    alarms = [finding.rule for finding in judge_all(seen).findings if finding.severity == "error"]
+    assert alarms == ["driver-too-old"]
+
+
+def test_a_kernel_that_runs_clears_torch_alone() -> None:
+    ran = probe("torch-gpu", "GPU 0", "answered", trial("launch kernel"))
+    old = inventory(CUDA_13, driver=driver("570.86.15", "12.8"), probes=(ran,))
+    assert judge("driver-too-old", old).status == "passed"
+    both = inventory(CUDA_13, dist("cupy-cuda13x", "14.0"), driver=driver("570.86.15", "12.8"), probes=(ran,))
+    assert only(judge("driver-too-old", both)).seats == ("driver", "cupy-cuda13x")
 
 
 def test_every_package_that_is_too_new_is_one_finding() -> None:
