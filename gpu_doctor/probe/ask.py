@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from gpu_doctor.probe.channel import Channel, Told, above_streams
-from gpu_doctor.probe.leash import Departure, Leash, clean
+from gpu_doctor.probe.leash import Departure, Leash
+from gpu_doctor.probe.output import clean
 
 Ending = Literal["answered", "raised", "crashed", "timed out", "stuck", "unrunnable"]
 
@@ -74,6 +76,18 @@ class Pending:
     def over(self) -> bool:
         """Tell whether the answer is there, so that `result` does not wait."""
         return self._answer is not None or self._leash is None or self._leash.over
+
+    def ring(self, bell: threading.Event) -> None:
+        """Set this event when the answer is there."""
+        if self._leash is None or self.over:
+            bell.set()
+        else:
+            self._leash.ring(bell)
+
+    def release(self) -> None:
+        """Begin to end the child; do not wait for it."""
+        if self._leash is not None:
+            self._leash.release()
 
     def result(self) -> Answer:
         """Return the answer, waiting for it at most until the deadline and the seconds a kill takes."""

@@ -16,7 +16,7 @@ from gpu_doctor.model.hardware import Driver, Gpu, GpuProcess, Host, driver_text
 from gpu_doctor.model.inventory import Observation
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe.ask import Answer, Pending, ask, start
-from gpu_doctor.probe.leash import clean
+from gpu_doctor.probe.output import clean
 
 CapabilityOf = Callable[[str], "tuple[int, int] | None"]
 Hardware = tuple[Driver | Unknown | None, tuple[Gpu, ...] | Unknown]

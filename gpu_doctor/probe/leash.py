@@ -5,10 +5,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import re
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,15 @@ from dataclasses import dataclass
 from typing import IO, Literal
 
 from gpu_doctor.probe.memory import held_by_session, kernel_kills, resident
+from gpu_doctor.probe.output import Tail
 
 MARKER = "GPU_DOCTOR_PROBE"
 
-_TAIL_BYTES = 2048
 _LONGEST_PAUSE = 0.05
 _DEATH_SECONDS = 2.0
 _DRAIN_SECONDS = 0.2
 # Looking at every process of the machine costs something: it may take this part of the time.
 _COST = 0.005
-
-# ECMA-48: control sequences, operating-system commands (titles, links), other two-character escapes.
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*.?", re.DOTALL)
-# Control characters, and what turns the direction of writing around.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +43,6 @@ class Departure:
     starved: bool = False
     suspended: bool = False
     waits_in: str = ""
-
-
-class Tail:
-    """Keep the end of what a child prints: of both streams as they came, and of stderr alone."""
-
-    def __init__(self) -> None:
-        self._both = bytearray()
-        self._errors = bytearray()
-        self._total = 0
-
-    def add(self, chunk: bytes, is_error: bool) -> None:
-        """Take what one of the streams brought."""
-        self._total += len(chunk)
-        for tail in (self._both, self._errors) if is_error else (self._both,):
-            tail += chunk
-            del tail[: -4 * _TAIL_BYTES]
-
-    def text(self) -> str:
-        """Return the end of the output; where it was too much, that of stderr: last words are spoken there."""
-        errors = clean(bytes(self._errors)) if self._total > _TAIL_BYTES else ""
-        return errors or clean(bytes(self._both))
 
 
 class Leash:
@@ -92,6 +66,7 @@ class Leash:
         self._stopped = threading.Event()
         # Waited for in place of the thread: an interrupted Thread.join() takes the thread for finished (bpo-45274).
         self._done = threading.Event()
+        self._bell: threading.Event | None = None
         self._departure: Departure | None = None
         self._ends_at = time.monotonic() + deadline
         self._memory_limit = memory_limit
@@ -112,6 +87,7 @@ class Leash:
         )
         self._pipes = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe is not None]
         _LEASHED.add(self)
+        _answer_signals()
         threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True).start()
 
     def wait(self) -> Departure:
@@ -129,9 +105,19 @@ class Leash:
         """Tell whether the child is gone or given up."""
         return self._done.is_set()
 
+    def ring(self, bell: threading.Event) -> None:
+        """Set this event when the child is gone or given up; at once where it already is."""
+        self._bell = bell
+        if self._done.is_set():
+            bell.set()
+
+    def release(self) -> None:
+        """Begin to end the child; do not wait for it."""
+        self._stopped.set()
+
     def stop(self) -> None:
         """End the child now, with everything it started."""
-        self._stopped.set()
+        self.release()
         self._done.wait(_DEATH_SECONDS + 1)
 
     def _watch(self) -> None:
@@ -146,6 +132,8 @@ class Leash:
             self._close_pipes(self._pipes)
             _LEASHED.discard(self)
             self._done.set()
+            if self._bell is not None:
+                self._bell.set()
 
     def _part(self, ended: bool, dead: bool) -> Departure:
         returncode = self._process.wait() if dead else None
@@ -237,7 +225,23 @@ _LEASHED: set[Leash] = set()
 @atexit.register
 def _stop_all() -> None:
     for leash in tuple(_LEASHED):
+        leash.release()
+    for leash in tuple(_LEASHED):
         leash.stop()
+
+
+def _answer_signals() -> None:
+    """Have signals that would end this process without a word end the children first; other handlers stay."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one is not kept waiting
+    _stop_all()
+    sys.exit(128 + number)
 
 
 def _state(pid: int) -> str:
@@ -262,10 +266,3 @@ def _kill_marked(token: str) -> None:
         with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
             if mark in file.read():
                 os.kill(int(name), signal.SIGKILL)
-
-
-def clean(output: bytes, limit: int = _TAIL_BYTES) -> str:
-    """Return the end of a program's output as plain text, without escape sequences and control characters."""
-    text = output.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    text = _CONTROLS.sub("", _ESCAPES.sub("", text))
-    return text.strip()[-limit:]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
 
 from gpu_doctor.model.probes import Kind, Measure, Outcome, Probe, Trial
 from gpu_doctor.probe.ask import Answer, Pending, start
-from gpu_doctor.probe.leash import clean
+from gpu_doctor.probe.memory import available
+from gpu_doctor.probe.output import clean
 
 Progress = Callable[[str], None]
 
-_PAUSE = 0.01
 _TEXT = 2000
+_MEASURES = 200
+# So often the words of progress are renewed where nothing ends.
+_PAUSE = 0.5
+# What importing one big package takes; a second child is not started where it could find less.
+_NEEDED = 3 << 29
 _OUTCOMES: dict[str, Outcome] = {"passed": "passed", "wrong": "wrong", "failed": "failed", "skipped": "skipped"}
 
 
@@ -23,9 +30,9 @@ class Question:
     """Name one question to a child of the target's interpreter.
 
     `kind`, `subject`, `after` and `again` are those of its `Probe`. `needs` are the names of questions that must have
-    been answered before this one is asked. `spoiled_by` are those whose bad end makes this one pointless: it is not
-    asked any more, or stopped. `skip` is why it is not asked at all. `environ` changes variables of the child; None
-    removes one.
+    been answered before this one is asked, `waits_for` of those that must have ended, however they did. `spoiled_by`
+    are those whose bad end makes this one pointless: it is not asked any more, or stopped. `skip` is why it is not
+    asked at all. `environ` changes variables of the child; None removes one.
     """
 
     kind: Kind
@@ -35,6 +42,7 @@ class Question:
     deadline: float
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
     spoiled_by: tuple[str, ...] = ()
     skip: str = ""
     again: str = ""
@@ -45,6 +53,13 @@ class Question:
         """Return what no other question is called."""
         context = f" after {', '.join(self.after)}" if self.after else ""
         return f"{self.kind} {self.subject}{context}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Running:
+    question: Question
+    pending: Pending
+    began: float
 
 
 class Asking:
@@ -70,8 +85,10 @@ class Asking:
         self._deadline = deadline
         self._options = options
         self._waiting: list[Question] = []
-        self._running: dict[str, tuple[Question, Pending]] = {}
+        self._running: list[_Running] = []
         self._ended: dict[str, Probe] = {}
+        self._probes: list[Probe] = []
+        self._bell = threading.Event()
 
     def __enter__(self) -> Asking:
         return self
@@ -79,9 +96,7 @@ class Asking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _, pending in self._running.values():
-            pending.__exit__(kind, error, trace)
-        self._running.clear()
+        self._stop(self._running)
 
     def add(self, questions: Iterable[Question]) -> None:
         """Take up more questions and start as many as there is room for; do not wait."""
@@ -91,37 +106,66 @@ class Asking:
     def results(self, progress: Progress) -> tuple[Probe, ...]:
         """Wait until every question has ended, and return all in the order in which they ended."""
         while self._waiting or self._running:
-            if not self._step():
+            self._bell.clear()
+            if self._step():
+                continue
+            if self._running:
                 progress(self._words())
-                time.sleep(_PAUSE)
-        return tuple(self._ended.values())
+                self._bell.wait(_PAUSE)
+            else:
+                self._give_up()
+        return tuple(self._probes)
 
     def _step(self) -> bool:
         """Take what is over, start what may start; tell whether anything happened."""
-        before = len(self._ended), len(self._running)
-        for name, (question, pending) in tuple(self._running.items()):
-            if pending.over:
-                del self._running[name]
-                self._end(question, _probe(question, pending.result()))
+        before = len(self._probes), len(self._running)
+        for running in [running for running in self._running if running.pending.over]:
+            # One that ended beside this one may have been stopped because of it.
+            if running in self._running:
+                self._running.remove(running)
+                self._end(running.question, _probe(running.question, running.pending.result()))
         for question in tuple(self._waiting):
             self._consider(question)
-        return before != (len(self._ended), len(self._running))
+        return before != (len(self._probes), len(self._running))
 
     def _consider(self, question: Question) -> None:
-        why = question.skip or self._spoiled(question)
-        lacks = next((n for n in question.needs if n in self._ended and self._ended[n].ending != "answered"), None)
-        if lacks is not None:
-            why = why or _because(self._ended[lacks])
+        why = question.skip or self._spoiled(question) or self._lacking(question)
         if why:
             self._waiting.remove(question)
             self._end(question, _skipped(question, why))
-        elif len(self._running) < self._workers and all(name in self._ended for name in question.needs):
+        elif self._all_ended(question) and self._has_room():
             self._waiting.remove(question)
-            self._running[question.name] = (question, self._start(question))
+            self._running.append(self._start(question))
 
-    def _start(self, question: Question) -> Pending:
+    def _lacking(self, question: Question) -> str:
+        lacks = (n for n in question.needs if n in self._ended and self._ended[n].ending != "answered")
+        return next((_because(self._ended[name]) for name in lacks), "")
+
+    def _all_ended(self, question: Question) -> bool:
+        return all(name in self._ended for name in (*question.needs, *question.waits_for))
+
+    def _has_room(self) -> bool:
+        """Tell whether one more child may start: cores and memory must suffice, unless nothing else runs."""
+        if not self._running or len(self._running) >= self._workers:
+            return not self._running
+        free = available()
+        return free is None or free >= _NEEDED * (len(self._running) + 1)
+
+    def _give_up(self) -> None:
+        """Ask what waits for questions that nobody asked; where there is none, end what needs such."""
+        ready = next((q for q in self._waiting if all(name in self._ended for name in q.needs)), None)
+        if ready is not None:
+            self._waiting.remove(ready)
+            self._running.append(self._start(ready))
+            return
+        lacking = [(q, next(name for name in q.needs if name not in self._ended)) for q in self._waiting]
+        self._waiting.clear()
+        for question, name in lacking:
+            self._end(question, _skipped(question, f"{name} was not asked"))
+
+    def _start(self, question: Question) -> _Running:
         environ = {k: v for k, v in {**self._environ, **question.environ}.items() if v is not None}
-        return start(
+        pending = start(
             question.script,
             self.python,
             argument=question.argument,
@@ -130,6 +174,8 @@ class Asking:
             memory_limit=self._memory_limit,
             options=self._options,
         )
+        pending.ring(self._bell)
+        return _Running(question, pending, time.monotonic())
 
     def _spoiled(self, question: Question) -> str:
         bad = ("crashed", "timed out", "stuck")
@@ -138,17 +184,26 @@ class Asking:
 
     def _end(self, question: Question, probe: Probe) -> None:
         self._ended[question.name] = probe
-        for name, (other, pending) in tuple(self._running.items()):
-            why = self._spoiled(other)
-            if why:
-                del self._running[name]
-                pending.__exit__(None, None, None)
-                self._end(other, _skipped(other, why))
+        self._probes.append(probe)
+        spoiled = [running for running in self._running if self._spoiled(running.question)]
+        self._stop(spoiled)
+        for running in spoiled:
+            self._end(running.question, _skipped(running.question, self._spoiled(running.question)))
+
+    def _stop(self, children: Iterable[_Running]) -> None:
+        """End children together: each takes a moment to die."""
+        ending = tuple(children)
+        for running in ending:
+            running.pending.release()
+        for running in ending:
+            self._running.remove(running)
+            running.pending.__exit__(None, None, None)
 
     def _words(self) -> str:
-        asked = len(self._ended) + len(self._running) + len(self._waiting)
-        names = ", ".join(question.name for question, _ in self._running.values())
-        return f"asking ({len(self._ended)} of {asked} answered): {names}"
+        asked = len(self._probes) + len(self._running)
+        now = time.monotonic()
+        names = ", ".join(f"{r.question.name} ({now - r.began:.0f} s)" for r in self._running)
+        return f"asking {asked} of {asked + len(self._waiting)}: {names}"
 
 
 def _because(probe: Probe) -> str:
@@ -192,7 +247,9 @@ def _trial(entry: Mapping[str, object]) -> Trial:
 
 
 def _measures(values: Mapping[object, object]) -> tuple[Measure, ...]:
-    return tuple(Measure(_plain(name).replace("_", " "), _plain(value)) for name, value in values.items())
+    return tuple(
+        Measure(_plain(name).replace("_", " "), _plain(value)) for name, value in islice(values.items(), _MEASURES)
+    )
 
 
 def _plain(value: object) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from gpu_doctor.probe.ask import Answer, ask, start
-from gpu_doctor.probe.leash import clean
 from tests.probe.processes import alive, dies, left_behind
 
 
@@ -483,20 +482,3 @@ ask({question.write(body)!r}, sys.executable, deadline=600)
     asker.wait()
     assert dies(child)
     assert dies(grandchild)
-
-
-@pytest.mark.parametrize(
-    ("output", "text"),
-    [
-        (b"\x1b[1;31mred\x1b[m", "red"),
-        (b"\x1b]8;;http://example\x1b\\link\x1b]8;;\x1b\\", "link"),
-        (b"10%\r20%\r\n100%", "10%\n20%\n100%"),
-        (b"\xff\xfe text", "\ufffd\ufffd text"),
-        (b"tab\there\x07\x08", "tab\there"),
-        (b"cut \x1b", "cut"),
-        (b"a\x1b]never closed", "a"),
-        ("turned \u202earound\u2066".encode(), "turned around"),
-    ],
-)
-def test_output_becomes_plain_text(output: bytes, text: str) -> None:
-    assert clean(output) == text
