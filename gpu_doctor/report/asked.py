@@ -16,7 +16,7 @@ _NOUNS: dict[Kind, tuple[str, str]] = {
     "import": ("import", "imports"),
     "cuda-init": ("CUDA init", "CUDA inits"),
     "cudnn": ("cuDNN", "cuDNN loaders"),
-    "library": ("library", "libraries"),
+    "library": ("library load", "library loads"),
     "ort-session": ("ONNX Runtime session", "ONNX Runtime sessions"),
     "ctranslate2": ("CTranslate2", "CTranslate2 runs"),
     "torch-gpu": ("torch GPU experiment", "torch GPU experiments"),
