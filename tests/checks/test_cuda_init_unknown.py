@@ -115,6 +115,16 @@ def test_a_context_that_one_gpu_refuses(code: int, said: str) -> None:
     assert said in commands(finding)
 
 
+@pytest.mark.parametrize(
+    ("mode", "meaning"),
+    [("exclusive process", "Its compute mode is exclusive process."), ("default", "left it in a bad state.")],
+)
+def test_a_gpu_that_is_not_to_be_had(mode: str, meaning: str) -> None:
+    refused = init(46, "CUDA_ERROR_DEVICE_UNAVAILABLE", "GPU 0: context").trials[-1]
+    asked = probe("cuda-init", "libcuda.so.1", "answered", trial("GPU 0", compute_mode=mode), refused)
+    assert only(judge(RULE, machine(asked))).message.endswith(meaning)
+
+
 def test_a_start_that_hangs() -> None:
     hung = probe(
         *("cuda-init", "libcuda.so.1", "timed out", trial("cuInit", "died", "did not answer in 90 s")),

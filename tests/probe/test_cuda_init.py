@@ -59,6 +59,7 @@ def test_a_healthy_machine_starts_on_every_gpu(tmp_path: Path) -> None:
     assert second is not None
     assert (second.value("device"), second.value("capability")) == ("NVIDIA GeForce RTX 5090", "12.0")
     assert (second.value("bytes"), second.value("uuid")) == (str(32 * 2**30), uuid_of(1))
+    assert second.value("compute mode") == "default"
     loaded = probe.trial("load libcuda.so.1")
     assert loaded is not None
     assert loaded.value("path") == str(tmp_path / "libcuda.so.570.86.15")
@@ -91,7 +92,10 @@ def test_a_start_that_never_ends_or_kills(tmp_path: Path, ending: str, how: str,
 
 
 def test_a_context_that_cannot_be_had_leaves_the_other_gpus_alone(tmp_path: Path) -> None:
-    probe = ask_cuda(tmp_path, SimulatedGpu(context=46), RTX_5090)
+    probe = ask_cuda(tmp_path, SimulatedGpu(context=46, mode=3), RTX_5090)
+    busy = probe.trial("GPU 0")
+    assert busy is not None
+    assert busy.value("compute mode") == "exclusive process"
     assert failed(probe, "GPU 0: context")[:2] == ("46", "CUDA_ERROR_DEVICE_UNAVAILABLE")
     assert outcomes(probe)["GPU 0: memory"] == "skipped"
     assert outcomes(probe)["GPU 1: memory"] == "passed"

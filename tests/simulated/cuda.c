@@ -4,7 +4,7 @@
 
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101 };
 enum { INVALID_CONTEXT = 201 };
-enum { CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76 };
+enum { COMPUTE_MODE = 20, CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76 };
 
 static int ready, count;
 static simulated_gpu *visible[GPUS], *current;
@@ -77,9 +77,12 @@ int cuDeviceTotalMem_v2(size_t *bytes, int device) {
 }
 
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    if (attribute != CAPABILITY_MAJOR && attribute != CAPABILITY_MINOR) return INVALID_VALUE;
-    *value = attribute == CAPABILITY_MAJOR ? visible[device]->major : visible[device]->minor;
-    return SUCCESS;
+    switch (attribute) {
+    case COMPUTE_MODE: *value = visible[device]->mode; return SUCCESS;
+    case CAPABILITY_MAJOR: *value = visible[device]->major; return SUCCESS;
+    case CAPABILITY_MINOR: *value = visible[device]->minor; return SUCCESS;
+    default: return INVALID_VALUE;
+    }
 }
 
 int cuDevicePrimaryCtxRetain(void **context, int device) {

@@ -28,7 +28,10 @@ class SimulatedProcess:
 
 @dataclass(frozen=True)
 class SimulatedGpu:
-    """A GPU; `context` is how a CUDA context on it ends: an error code, "hang", or "crash"."""
+    """A GPU; `context` is how a CUDA context on it ends: an error code, "hang", or "crash".
+
+    `mode` is its compute mode: 0 default, 2 prohibited, 3 exclusive process.
+    """
 
     name: str = "NVIDIA GeForce RTX 4090"
     capability: tuple[int, int] = (8, 9)
@@ -37,6 +40,7 @@ class SimulatedGpu:
     free_bytes: int | None = None
     processes: tuple[SimulatedProcess, ...] = ()
     context: int | str = 0
+    mode: int = 0
 
 
 RTX_4090 = SimulatedGpu()
@@ -91,6 +95,7 @@ def _lines(index: int, gpu: SimulatedGpu) -> Iterator[str]:
     yield f"uuid {uuid_of(index).removeprefix('GPU-').replace('-', '')}"
     yield f"free {gpu.memory_bytes if gpu.free_bytes is None else gpu.free_bytes}"
     yield f"context {gpu.context}"
+    yield f"mode {gpu.mode}"
     for process in gpu.processes:
         yield f"{'graphics' if process.graphics else 'compute'} {process.pid} {process.memory_bytes} {process.name}"
 

@@ -11,6 +11,7 @@
    uuid 47505500000000000000000000000000          16 bytes in hexadecimal digits
    free 1073741824                                bytes that are free (absent: all)
    context 46 | hang | crash                      how a CUDA context on it ends
+   mode 3                                         its compute mode: 0 default, 2 prohibited, 3 exclusive process
    compute 4711 2147483648 python                 a process that computes on it: id, bytes, name
    graphics 900 104857600 Xorg                    a process that draws on it                                  */
 
@@ -35,7 +36,7 @@ typedef struct {
 } simulated_process;
 
 typedef struct {
-    int major, minor, lost, processes;
+    int major, minor, lost, mode, processes;
     unsigned long long memory, free;
     unsigned char uuid[16];
     char name[96], context[16];
@@ -53,6 +54,7 @@ static void read_gpu_line(simulated_gpu *gpu, const char *line) {
     char kind[16];
     sscanf(line, "free %llu", &gpu->free);
     sscanf(line, "context %15s", gpu->context);
+    sscanf(line, "mode %d", &gpu->mode);
     if (!strncmp(line, "uuid ", 5))
         for (int at = 0; at < 16; at++) sscanf(line + 5 + 2 * at, "%2hhx", &gpu->uuid[at]);
     if (sscanf(line, "%15s %u %llu %95[^\n]", kind, &one.pid, &one.bytes, one.name) < 3) return; /* a process without a name has an empty one */

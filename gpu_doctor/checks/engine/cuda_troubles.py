@@ -14,6 +14,7 @@ from gpu_doctor.model.unknown import CannotKnow, Unknown
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _GPU_FILE = re.compile(r"/dev/(nvidia\d+|dxg|nvhost-gpu|nvmap)")
+_UNAVAILABLE = 46
 _NO_DEVICE = 100
 _UNKNOWN = 999
 
@@ -36,22 +37,19 @@ _RELOAD = (
     RunByHand("sudo fuser -v /dev/nvidia-uvm", "shows who uses CUDA; end that first"),
     RunByHand("sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm", "needs root, and no running CUDA program"),
 )
+_SHARE = Remedy(
+    "End the process that has the GPU, or let several use it.",
+    "manual",
+    (
+        RunByHand("nvidia-smi -q -d COMPUTE,PIDS", "shows the compute mode and who has the GPU"),
+        RunByHand("sudo nvidia-smi --compute-mode=DEFAULT", "needs root; lets several programs use it"),
+    ),
+)
 
 _BY_CODE: dict[int, Trouble] = {
     34: Trouble(
         "This libcuda is a stub for linking programs, not a driver.",
         Remedy("Take the folder with `stubs` out of LD_LIBRARY_PATH.", "manual"),
-    ),
-    46: Trouble(
-        "The GPU belongs to another process alone, or its last program left it in a bad state.",
-        Remedy(
-            "End the process that has the GPU, or let several use it.",
-            "manual",
-            (
-                RunByHand("nvidia-smi -q -d COMPUTE,PIDS", "shows the compute mode and who has the GPU"),
-                RunByHand("sudo nvidia-smi --compute-mode=DEFAULT", "lets several programs use it"),
-            ),
-        ),
     ),
     102: Trouble(
         "A virtual GPU has no licence.",
@@ -100,11 +98,22 @@ def trouble(inventory: Inventory, failure: StartFailure) -> Trouble:
         return _no_device(inventory)
     if code == _UNKNOWN:
         return Trouble("", _unknown(inventory.host))
+    if code == _UNAVAILABLE:
+        return _unavailable(failure)
     if code is not None:
         return _MPS if 805 <= code <= 810 else _BY_CODE.get(code, _OTHER)
     if ending in ("timed out", "stuck"):
         return _HANGS
     return _DIES if ending == "crashed" else _NOT_LOADED
+
+
+def _unavailable(failure: StartFailure) -> Trouble:
+    described = failure.probe.trial(failure.step.partition(":")[0])
+    mode = (described.value("compute mode") if described else None) or "default"
+    meaning = (
+        f"Its compute mode is {mode}." if mode != "default" else "Its last program may have left it in a bad state."
+    )
+    return Trouble(meaning, _SHARE)
 
 
 def _unknown(host: Host) -> Remedy:

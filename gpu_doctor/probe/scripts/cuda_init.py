@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every c
 # Numbers and signatures: cuda.h of the CUDA toolkit.
 _CAPABILITY_MAJOR = 75
 _CAPABILITY_MINOR = 76
+_COMPUTE_MODE = 20
+_MODES = {0: "default", 2: "prohibited", 3: "exclusive process"}
 _DEVICES = 64
 _LITTLE = 2**20
 
@@ -91,17 +93,18 @@ def _try_device(cuda: Any, index: int, notes: Any) -> None:
 def _describe(cuda: Any, index: int, device: Any) -> dict[str, Any]:
     _call(cuda, "cuDeviceGet", ctypes.byref(device), ctypes.c_int(index))
     name, uuid, size = ctypes.create_string_buffer(256), ctypes.create_string_buffer(16), ctypes.c_size_t()
-    major, minor = ctypes.c_int(), ctypes.c_int()
+    major, minor, mode = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     _call(cuda, "cuDeviceGetName", name, ctypes.c_int(256), device)
     _call(cuda, "cuDeviceTotalMem", ctypes.byref(size), device)
     _call(cuda, "cuDeviceGetUuid", uuid, device)
-    for number, attribute in ((major, _CAPABILITY_MAJOR), (minor, _CAPABILITY_MINOR)):
+    for number, attribute in ((major, _CAPABILITY_MAJOR), (minor, _CAPABILITY_MINOR), (mode, _COMPUTE_MODE)):
         _call(cuda, "cuDeviceGetAttribute", ctypes.byref(number), ctypes.c_int(attribute), device)
     return {
         "device": name.value.decode("utf-8", "replace"),
         "capability": f"{major.value}.{minor.value}",
         "bytes": size.value,
         "uuid": _uuid_text(uuid.raw),
+        "compute_mode": _MODES.get(mode.value, mode.value),
     }
 
 
