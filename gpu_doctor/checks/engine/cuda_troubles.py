@@ -110,10 +110,9 @@ def trouble(inventory: Inventory, failure: StartFailure) -> Trouble:
 def _unavailable(failure: StartFailure) -> Trouble:
     described = failure.probe.trial(failure.step.partition(":")[0])
     mode = (described.value("compute mode") if described else None) or "default"
-    meaning = (
-        f"Its compute mode is {mode}." if mode != "default" else "Its last program may have left it in a bad state."
-    )
-    return Trouble(meaning, _SHARE)
+    if mode == "default":
+        return Trouble("Another program keeps the GPU busy, or left it in a bad state.", _SHARE)
+    return Trouble(f"Its compute mode is {mode}.", _SHARE)
 
 
 def _unknown(host: Host) -> Remedy:
