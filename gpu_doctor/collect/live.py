@@ -9,6 +9,7 @@ from types import TracebackType
 from gpu_doctor.collect.packages import Packages
 from gpu_doctor.collect.questions.cuda import cuda_questions
 from gpu_doctor.collect.questions.cudnn import cudnn_questions, cudnn_reasons
+from gpu_doctor.collect.questions.cufft import cufft_questions
 from gpu_doctor.collect.questions.devices import devices_questions
 from gpu_doctor.collect.questions.imports import import_questions
 from gpu_doctor.collect.questions.libraries import library_questions
@@ -46,6 +47,7 @@ _ASKERS: Mapping[Kind, Questions] = {
 }
 _AFTERWARDS: Mapping[Kind, Questions] = {
     "cudnn": cudnn_reasons,
+    "cufft": cufft_questions,
 }
 
 

@@ -45,7 +45,7 @@ class Cufft:
         limits = [(row, _limit(row)) for row in table.rows("limit")]
         load.unique((row, limit.capability) for row, limit in limits)
         self.releases = {(release.package, release.version): release for _, release in releases}
-        self.limits = {limit.capability: limit for _, limit in limits}
+        self.limits = tuple(limit for _, limit in limits)
 
 
 def _release(row: load.Row) -> CufftRelease:

@@ -34,12 +34,16 @@ def test_a_wheel_that_is_not_in_the_facts() -> None:
     assert FACTS.cufft("nvidia-cufft-cu12", Version("11.9.9.9")) is None
 
 
-def test_ada_alone_has_a_limit() -> None:
-    limit = FACTS.cufft_limit((8, 9))
-    assert limit is not None
-    assert str(limit.first_cuda) == "11.8"
+@pytest.mark.parametrize("cuda", ["11.3", "11.6", "11.7", "11.7.1"])
+def test_ada_alone_has_a_limit(cuda: str) -> None:
+    (limit,) = FACTS.cufft_limits(Version(cuda))
+    assert (limit.capability, str(limit.first_cuda)) == ((8, 9), "11.8")
     assert "88038" in limit.source
-    assert [FACTS.cufft_limit(capability) for capability in ((8, 6), (9, 0), (12, 0))] == [None, None, None]
+
+
+@pytest.mark.parametrize("cuda", ["11.8", "12.8", "13.0"])
+def test_from_11_8_on_there_is_none(cuda: str) -> None:
+    assert FACTS.cufft_limits(Version(cuda)) == ()
 
 
 def test_every_cufft_that_torch_pins_is_known() -> None:

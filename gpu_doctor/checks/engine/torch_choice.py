@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from packaging.version import Version
 
 from gpu_doctor.checks.engine.stack import gpu_known, install, release
@@ -12,11 +14,18 @@ from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 
 
-def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = None) -> Remedy | None:
+def replacement(
+    inventory: Inventory,
+    facts: Facts,
+    *,
+    cuda_major: int | None = None,
+    fits: Callable[[TorchBuild], bool] | None = None,
+) -> Remedy | None:
     """Return the smallest change of torch that runs on every known GPU and on the driver, or None.
 
     Preferred in this order: the release that is installed, as another build; then the nearest newer release; then the
-    nearest older one. `cuda_major` restricts the choice where other packages need libraries of that CUDA.
+    nearest older one. `cuda_major` restricts the choice where other packages need libraries of that CUDA, `fits` to
+    the builds that it accepts.
     """
     torch = inventory.distribution("torch")
     if torch is None:
@@ -26,6 +35,7 @@ def replacement(inventory: Inventory, facts: Facts, *, cuda_major: int | None = 
     except CannotKnow:
         return None
     builds = [b for b in _fitting(inventory, facts) if b.cuda is not None and cuda_major in (None, b.cuda.major)]
+    builds = [b for b in builds if fits is None or fits(b)]
     if not builds:
         return None
     # Without a GPU to judge by, the default build is the safe one: it carries the most architectures.
