@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from gpu_doctor.collect.packages import Packages
+from gpu_doctor.collect.questions.ctranslate2 import ctranslate2_questions
 from gpu_doctor.collect.questions.cuda import cuda_questions
 from gpu_doctor.collect.questions.cudnn import cudnn_questions, cudnn_reasons
 from gpu_doctor.collect.questions.cufft import cufft_questions
@@ -42,6 +43,7 @@ _ASKERS: Mapping[Kind, Questions] = {
     "cudnn": cudnn_questions,
     "library": library_questions,
     "ort-session": ort_questions,
+    "ctranslate2": ctranslate2_questions,
     "torch-gpu": torch_gpu_questions,
     "devices": devices_questions,
 }
