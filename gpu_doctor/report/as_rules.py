@@ -14,7 +14,7 @@ _STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
 def listed(rules: Iterable[tuple[Rule, str]], look: Look) -> str:
     """Return one paragraph per rule: id, worst severity, title; a rule that does not load says why.
 
-    A rule that also reads what the live interpreter answers is marked so.
+    A rule that also reads what the live interpreter answers is marked `live`.
     """
     paper = Paper(look)
     pairs = list(rules)
@@ -24,8 +24,8 @@ def listed(rules: Iterable[tuple[Rule, str]], look: Look) -> str:
         if broken:
             paper.prose((broken, "red"), columns=[name, ("BROKEN", 7, "bold red")])
         else:
-            mark = [(" · asks live", "dim")] if rule.probes else []
-            paper.prose(rule.title, *mark, columns=[name, (rule.severity, 7, _STYLES[rule.severity])])
+            live = ("live" if rule.probes else "", 4, "dim")
+            paper.prose(rule.title, columns=[name, (rule.severity, 7, _STYLES[rule.severity]), live])
     return paper.text()
 
 
