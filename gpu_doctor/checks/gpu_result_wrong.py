@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.gpu_trials import gpu_name, owned
+from gpu_doctor.checks.engine.gpu_trials import TRANSFORMS, gpu_name, owned
 from gpu_doctor.checks.engine.live import answers, testimony
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
@@ -30,7 +30,7 @@ RULE = Rule(
     title="The GPU's results differ from the CPU's",
     severity="error",
     stage="running",
-    yields_to=("library-path-shadows", "package-files-damaged", "packages-overwrite"),
+    yields_to=("library-path-shadows", "package-files-damaged", "packages-overwrite", "cufft-failure"),
     probes=("torch-gpu",),
 )
 
@@ -57,7 +57,9 @@ def _finding(inventory: Inventory, probe: Probe, wrong: tuple[Trial, ...]) -> Fi
     forcing = [v for v in inventory.host.variables if v.name in _FORCING] if rounded else []
     evidence = [row for trial in wrong[:_SHOWN] for row in testimony(probe, trial)]
     evidence += [Evidence(variable.name, variable.value, "environment") for variable in forcing]
-    libraries = [m.value for m in probe.measured if m.name.endswith(".so")]
+    # A transform that comes out wrong is told apart from other failures of cuFFT by that one's own experiments.
+    only_cufft = all(trial.name in TRANSFORMS for trial in wrong)
+    part = f"cuFFT on {probe.subject}" if only_cufft else probe.subject
     return Finding(
         rule=RULE.id,
         severity="warning" if rounded else "error",
@@ -65,7 +67,7 @@ def _finding(inventory: Inventory, probe: Probe, wrong: tuple[Trial, ...]) -> Fi
         message=message,
         evidence=tuple(dict.fromkeys(evidence)),
         remedy=_remedy(tuple(SetVariable(v.name, None) for v in forcing)) if rounded else _HARDWARE,
-        seats=("torch", probe.subject, *libraries),
+        seats=("torch", part),
     )
 
 

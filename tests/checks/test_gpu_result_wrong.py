@@ -83,6 +83,13 @@ def test_each_gpu_is_judged_by_itself() -> None:
     assert [finding.subject for finding in run.findings] == ["GPU 1"]
 
 
+def test_wrong_transforms_alone_are_cuffts_matter_first() -> None:
+    transforms = asked(trial("copy"), wrong("stft", "3.0e-01"), wrong("istft", "3.0e-01"))
+    assert "cuFFT on GPU 0" in only(judge("gpu-result-wrong", seen(transforms))).seats
+    more = asked(wrong("stft", "3.0e-01"), wrong("matmul fp32", "3.0e-01"))
+    assert "cuFFT on GPU 0" not in only(judge("gpu-result-wrong", seen(more))).seats
+
+
 def test_right_results_and_failures_of_other_kinds_are_none_of_its() -> None:
     healthy = asked(trial("matmul fp32"), trial("stft", "failed", "CUFFT_INTERNAL_ERROR"), trial("copy", "skipped"))
     assert judge("gpu-result-wrong", seen(healthy)).status == "passed"

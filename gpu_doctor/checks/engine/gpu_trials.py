@@ -17,7 +17,7 @@ _NOT_SUPPORTED = re.compile(
     r"not (?:currently |yet )?(?:supported|implemented)|NOT_SUPPORTED|ARCH_MISMATCH|unsupported|only supported on",
     re.IGNORECASE,
 )
-_TRANSFORMS = ("stft", "istft", "fft fp64")
+TRANSFORMS = ("stft", "istft", "fft fp64")
 _HALF = ("matmul fp16", "matmul bf16")
 
 
@@ -41,7 +41,7 @@ def _owner(inventory: Inventory, probe: Probe, trial: Trial) -> str:
         return "gpu-out-of-memory"
     if trial.name == "pinned memory" and inventory.host.wsl:
         return "wsl-pinned-memory"
-    if trial.name in _TRANSFORMS:
+    if trial.name in TRANSFORMS:
         return "cufft-failure"
     if trial.name in _HALF and _NOT_SUPPORTED.search(trial.detail):
         return "dtype-unsupported-by-gpu"

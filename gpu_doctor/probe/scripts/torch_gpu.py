@@ -37,6 +37,7 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
     """Make every experiment in turn, and say on what."""
     torch = importlib.import_module("torch")
     beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bench.py")
+    torch.set_num_threads(1)  # the CPU only computes what is compared, beside other questions that it serves
     bench = runpy.run_path(beside)["Bench"](torch, argument["device"], notes)
     told = {"torch": torch.__version__, "cuda": torch.version.cuda or "none"}  # type: dict[str, Any]
     if not bench.trial("is available", _is_available):
@@ -150,7 +151,8 @@ def _forward_and_backward(torch: Any, layer: Callable[..., Any], x: Any, w: Any,
     y = layer(x, w, **options)
     # A gradient that is neither random nor constant: the same in every dtype and on every device.
     ramp = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).to(torch.float16)
-    return (y.detach(), *torch.autograd.grad(y, (x, w), ramp.to(y.device).to(y.dtype)))
+    # Given as grad_outputs, it would make torch import its compiler: seconds, and one more thing that can break.
+    return (y.detach(), *torch.autograd.grad((y * ramp.to(y.device).to(y.dtype)).sum(), (x, w)))
 
 
 def _short(dtype: Any) -> str:
