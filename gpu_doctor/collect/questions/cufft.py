@@ -18,7 +18,8 @@ from gpu_doctor.probe.together import Question
 # What of the `torch-gpu` question is cuFFT's work.
 _TRANSFORMS = ("stft", "istft", "fft fp64")
 _BAD = ("failed", "wrong", "died")
-_DEADLINE = 120.0
+# A cold import of torch alone takes up to a minute.
+_DEADLINE = 180.0
 _THOROUGH = ("sticky error",)
 _STFT = (
     "torch.stft(torch.randn(1, 16000, device=d), 400, 160, window=torch.hann_window(400, device=d), "

@@ -264,7 +264,7 @@ def _loading_and_freeing(work: _Work) -> None:
 
 def _train(torch: Any, device: str) -> None:
     nn = torch.nn
-    layers = (nn.Conv1d(80, 512, 3, padding=1), nn.GELU(), nn.Conv1d(512, 512, 3, padding=1), nn.Linear(100, 100))
+    layers = (nn.Conv1d(80, 256, 3, padding=1), nn.GELU(), nn.Conv1d(256, 256, 3, padding=1), nn.Linear(100, 100))
     model = nn.Sequential(*layers).to(device)
     model(torch.ones((4, 80, 100), device=device)).square().mean().backward()
     torch.optim.AdamW(model.parameters()).step()
