@@ -7,9 +7,9 @@ searched beside the loader's own path, on LD_LIBRARY_PATH, and in the system's f
 Why it matters. The first cuDNN call aborts the process: "Unable to load any of {libcudnn_ops…}", "Invalid handle.
 Cannot load symbol cudnnCreateTensorDescriptor". Loading a model works; the first inference kills the program.
 
-What does not heal it. One link from the bundled loader to `nvidia/cudnn/lib/libcudnn.so.9` (the parts are searched
-beside the path that was opened, not beside the link's target); setting `os.environ["LD_LIBRARY_PATH"]` in the program
-(read once, before Python starts); installing nvidia-cudnn once more.
+What does not heal it. One link from the bundled loader to `nvidia/cudnn/lib/libcudnn.so.9`: the parts are searched
+beside the path that was opened first, so it helps only after `import torch`. Setting `os.environ["LD_LIBRARY_PATH"]` in
+the program: it is read once, before Python starts. Installing nvidia-cudnn once more.
 
 What to do. Upgrade CTranslate2 to a release that bundles no cuDNN, or place links to every part beside the loader.
 """
