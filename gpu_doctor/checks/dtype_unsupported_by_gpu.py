@@ -14,14 +14,20 @@ What to do. Ask for the format that the finding names. Where the GPU ought to ha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from gpu_doctor.checks.engine.gpu_trials import gpu_name, owned
-from gpu_doctor.checks.engine.live import answers, testimony
-from gpu_doctor.checks.engine.number_formats import capability_of, ctranslate2_format, has_format, torch_format
+from gpu_doctor.checks.engine.gpu_trials import gpu_answers, gpu_name, owned
+from gpu_doctor.checks.engine.live import testimony
+from gpu_doctor.checks.engine.number_formats import (
+    capability_of,
+    ctranslate2_format,
+    ctranslate2_has_format,
+    has_format,
+    torch_format,
+)
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.architecture import Capability
-from gpu_doctor.model.finding import Finding, Rule, Severity
+from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Probe, Trial
 from gpu_doctor.model.remedy import Remedy
@@ -46,7 +52,7 @@ _FORMATS = {"matmul fp16": "float16", "matmul bf16": "bfloat16"}
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each GPU that refuses float16 or bfloat16, to torch and to CTranslate2."""
-    for probe in answers(inventory, "torch-gpu", "ctranslate2"):
+    for probe in gpu_answers(inventory, "torch-gpu", "ctranslate2"):
         capability = capability_of(inventory, probe)
         refused = owned(inventory, probe, RULE.id) if probe.kind == "torch-gpu" else ()
         if refused:
@@ -62,9 +68,8 @@ def _from_torch(probe: Probe, refused: tuple[Trial, ...], capability: Capability
     instead = torch_format(capability, *formats) if capability is not None else "float32"
     message = f"{gpu_name(probe)} refuses {' and '.join(formats)} to torch: {refused[0].detail}."
     remedy = Remedy(f"Compute in {instead} on this GPU.", "manual")
-    return Finding(
-        RULE.id, _weight(formats, capability), f"torch on {probe.subject}", message, rows, remedy, ("torch",)
-    )
+    weight = _weight(capability is not None and has_format(name, capability) for name in formats)
+    return Finding(RULE.id, weight, f"torch on {probe.subject}", message, rows, remedy, ("torch",))
 
 
 def _from_ctranslate2(probe: Probe, types: Trial, capability: Capability) -> Iterator[Finding]:
@@ -74,15 +79,16 @@ def _from_ctranslate2(probe: Probe, types: Trial, capability: Capability) -> Ite
         instead = ctranslate2_format(capability, offered)
         message = f"CTranslate2 offers no {' and no '.join(lacking)} on {gpu_name(probe)}."
         remedy = Remedy(f'Ask for compute_type="{instead}", or "auto".', "manual")
-        rows, weight = testimony(probe, types), _weight(lacking, capability)
+        rows = (Evidence("compute types that it offers", ", ".join(sorted(offered)), "", probe.again),)
+        weight = _weight(ctranslate2_has_format(name, capability) for name in lacking)
         yield Finding(RULE.id, weight, f"ctranslate2 on {probe.subject}", message, rows, remedy, ("ctranslate2",))
 
 
 def _missed(name: str, capability: Capability) -> bool:
     # float16 is what recipes ask for; that an older GPU has no bfloat16 surprises nobody.
-    return name == "float16" or has_format(name, capability)
+    return name == "float16" or ctranslate2_has_format(name, capability)
 
 
-def _weight(formats: list[str], capability: Capability | None) -> Severity:
-    """Return `warning` where the GPU ought to have the format, `note` where its generation has not."""
-    return "warning" if capability is not None and any(has_format(f, capability) for f in formats) else "note"
+def _weight(ought: Iterable[bool]) -> Severity:
+    """Return `warning` where the GPU ought to have one of the formats, `note` where its generation has none."""
+    return "warning" if any(ought) else "note"

@@ -20,7 +20,7 @@ def torch_on(capability: str, *trials: Trial) -> Inventory:
 
 
 def ctranslate2_on(capability: tuple[int, int], types: str) -> Inventory:
-    answered = probe("ctranslate2", "ctranslate2", "answered", trial("compute types", cuda=types))
+    answered = probe("ctranslate2", "GPU 0", "answered", trial("compute types", types=types))
     return inventory(dist("ctranslate2", "4.6.3"), gpus=(gpu("a GPU", capability),), probes=(answered,))
 
 
@@ -67,6 +67,7 @@ def test_a_product_that_fails_for_another_reason_is_another_rules_matter() -> No
     ("capability", "types", "severity", "words"),
     [
         ((6, 1), "int8_float32, float32, int8", "note", ("no float16", 'compute_type="int8_float32"')),
+        ((6, 0), "float32", "note", ("no float16", 'compute_type="float32"')),
         ((5, 2), "float32", "note", ("no float16", 'compute_type="float32"')),
         ((8, 6), "float32, int8, int8_float16, float16", "warning", ("no bfloat16", 'compute_type="float16"')),
         ((8, 6), "float32, int8, int8_float32", "warning", ("no float16 and no bfloat16", 'compute_type="float32"')),
@@ -76,8 +77,9 @@ def test_ctranslate2_is_told_what_to_ask_for(
     capability: tuple[int, int], types: str, severity: Severity, words: tuple[str, str]
 ) -> None:
     finding = only(judge("dtype-unsupported-by-gpu", ctranslate2_on(capability, types)))
-    assert (finding.severity, finding.subject) == (severity, "ctranslate2 on ctranslate2")
+    assert (finding.severity, finding.subject) == (severity, "ctranslate2 on GPU 0")
     assert words[0] in finding.message
+    assert evidence(finding)["compute types that it offers"] == ", ".join(sorted(types.split(", ")))
     assert finding.remedy is not None
     assert words[1] in finding.remedy.summary
 
@@ -94,8 +96,31 @@ def test_ctranslate2_offers_what_such_gpus_have(capability: tuple[int, int], typ
     assert judge("dtype-unsupported-by-gpu", ctranslate2_on(capability, types)).status == "passed"
 
 
+def test_what_a_cpu_lacks_is_nobodys_illness() -> None:
+    cpu = probe("ctranslate2", "CPU", "answered", trial("compute types", types="float32, int8"))
+    alone = inventory(dist("ctranslate2", "4.6.3"), probes=(cpu, skipped("ctranslate2")))
+    run = judge("dtype-unsupported-by-gpu", alone)
+    assert (run.status, run.note, run.applies) == ("skipped", "no GPU visible", True)
+
+
+def test_each_gpu_is_judged_by_its_own_generation() -> None:
+    """A GTX 1080 beside an RTX 3090."""
+    old, new = (
+        probe("ctranslate2", f"GPU {n}", "answered", trial("compute types", types="float32, int8_float32"))
+        for n in (0, 1)
+    )
+    both = inventory(
+        dist("ctranslate2", "4.6.3"), gpus=(gpu("GTX 1080", (6, 1)), gpu("RTX 3090", (8, 6))), probes=(old, new)
+    )
+    found = judge("dtype-unsupported-by-gpu", both).findings
+    assert [(f.subject, f.severity) for f in found] == [
+        ("ctranslate2 on GPU 0", "note"),
+        ("ctranslate2 on GPU 1", "warning"),
+    ]
+
+
 def test_compute_types_that_could_not_be_asked_are_not_lacking() -> None:
-    failed = probe("ctranslate2", "ctranslate2", "answered", trial("compute types", "failed", "CUDA driver is too old"))
+    failed = probe("ctranslate2", "GPU 0", "answered", trial("compute types", "failed", "CUDA driver is too old"))
     assert (
         judge("dtype-unsupported-by-gpu", inventory(dist("ctranslate2", "4.6.3"), probes=(failed,))).status == "passed"
     )

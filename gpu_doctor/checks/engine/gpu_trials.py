@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from gpu_doctor.checks.engine.live import failures
+from gpu_doctor.checks.engine.live import answers, failures
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.probes import Probe, Trial
+from gpu_doctor.model.probes import Kind, Probe, Trial
+from gpu_doctor.model.unknown import CannotKnow, known
 
 NO_IMAGE = re.compile(
     r"no kernel image is available|cudaErrorNoKernelImageForDevice|PTX was compiled with an unsupported toolchain"
@@ -19,6 +20,15 @@ _NOT_SUPPORTED = re.compile(
 )
 TRANSFORMS = ("stft", "istft", "fft fp64")
 _HALF = ("matmul fp16", "matmul bf16")
+
+
+def gpu_answers(inventory: Inventory, *kinds: Kind) -> tuple[Probe, ...]:
+    """Return the probes of these kinds that asked a GPU; give up on the check, with the reason, where none did."""
+    found = tuple(probe for probe in answers(inventory, *kinds) if probe.subject != "CPU")
+    if not found:
+        skipped = (p for p in known(inventory.probes) if p.kind in kinds and p.subject != "CPU" and p.reason)
+        raise CannotKnow(next((probe.reason for probe in skipped), "no GPU was asked"))
+    return found
 
 
 def owned(inventory: Inventory, probe: Probe, rule: str) -> tuple[Trial, ...]:

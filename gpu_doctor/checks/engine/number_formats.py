@@ -21,6 +21,11 @@ def has_format(name: str, capability: Capability) -> bool:
     return capability >= _FIRST[name] and not (name == "float16" and capability == _SLOW_HALF)
 
 
+def ctranslate2_has_format(name: str, capability: Capability) -> bool:
+    """Tell whether CTranslate2 offers the format on such GPUs; what has no tensor cores is too slow for it."""
+    return has_format(name, capability) and capability >= _FIRST_TENSOR_CORES
+
+
 def torch_format(capability: Capability, *refused: str) -> str:
     """Return the format to compute in with torch: the best that such GPUs have and this one did not refuse."""
     wanted = ("bfloat16", "float16") if capability >= _FIRST["bfloat16"] else ("float16",)
@@ -34,9 +39,16 @@ def ctranslate2_format(capability: Capability, offered: frozenset[str]) -> str:
 
 
 def capability_of(inventory: Inventory, probe: Probe) -> Capability | None:
-    """Return the capability of the GPU that a probe asked: what it measured, else that of all GPUs where it is one."""
+    """Return the capability of the GPU that a probe asked, or None where that is not known or it asked the CPU.
+
+    What it measured comes first, then the GPU that it names, then what all GPUs of this machine have.
+    """
     major, _, minor = (probe.value("capability") or "").partition(".")
     if major.isdecimal() and minor.isdecimal():
         return int(major), int(minor)
-    found = {gpu.capability for gpu in inventory.gpus} if isinstance(inventory.gpus, tuple) else set()
+    if probe.subject == "CPU" or not isinstance(inventory.gpus, tuple):
+        return None
+    number = probe.subject.partition("GPU ")[2]
+    named = inventory.gpus[int(number) :][:1] if number.isdecimal() else inventory.gpus
+    found = {gpu.capability for gpu in named}
     return found.pop() if len(found) == 1 else None
