@@ -224,6 +224,9 @@ _LEASHED: set[Leash] = set()
 
 @atexit.register
 def _stop_all() -> None:
+    # Whoever presses Ctrl-C again and again would interrupt just what he asks for.
+    if _LEASHED and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     for leash in tuple(_LEASHED):
         leash.release()
     for leash in tuple(_LEASHED):

@@ -27,18 +27,20 @@ def dies(pid: int) -> bool:
     return False
 
 
-def left_behind() -> list[int]:
-    """Return every process that a question started and that is still there, after a moment to die in."""
+def left_behind(asker: int | None = None) -> list[int]:
+    """Return every process that a question of this asker started and that is still there, after a moment to die in."""
     for _ in range(100):
-        found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _marked(pid) and alive(pid)]
+        found = [
+            pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _marked(pid, asker) and alive(pid)
+        ]
         if not found:
             return []
         time.sleep(0.02)
     return found
 
 
-def _marked(pid: int) -> bool:
+def _marked(pid: int, asker: int | None) -> bool:
     try:
-        return f"{MARKER}={os.getpid()}-".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return f"{MARKER}={asker or os.getpid()}-".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False

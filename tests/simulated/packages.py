@@ -204,6 +204,7 @@ POISONS: Mapping[str, Poison] = {
     "unprintable": Poison(
         "class Bad(Exception):\n    def __str__(self):\n        raise SystemExit(0)\nraise Bad\n", "raised", "Bad"
     ),
+    "own-cause": Poison("error = ImportError('boom')\nraise error from error\n", "raised", "ImportError: boom"),
     "interrupt": Poison("raise KeyboardInterrupt\n", "raised", "KeyboardInterrupt"),
     "long-words": Poison("raise ImportError('line\\n' * 1_000_000 + 'the end')\n", "raised", "ImportError: line"),
     "recursion": Poison("def deeper():\n    deeper()\ndeeper()\n", "raised", "RecursionError"),
@@ -216,6 +217,7 @@ POISONS: Mapping[str, Poison] = {
     "fork": Poison(_FORKED.format(apart="pass"), "crashed", "exit code 3 without an answer"),
     "fork-setsid": Poison(_FORKED.format(apart="os.setsid()"), "crashed", "exit code 3 without an answer"),
     # --- Sabotage: what the asker's own code in the child stands on ---
+    "odd-version": Poison("__version__ = object()\n", "answered"),
     "replace-stdout": Poison("import sys\nsys.stdout = sys.stderr = object()\n", "answered"),
     "poison-modules": Poison(
         "import json, os, sys\nsys.modules['json'] = sys.modules['os'] = None\n"

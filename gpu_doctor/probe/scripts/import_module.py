@@ -26,6 +26,8 @@ _NVIDIA = re.compile(
     r"|nvToolsExt|nvcuvid|nvidia-\w+|nvinfer\w*|nvjpeg|nvrtc|nvrtc-builtins|nvshmem\w*|nvptxcompiler)[-.][^/]*$"
 )
 _LINES = 12
+# An exception may be its own cause.
+_CAUSES = 20
 _LIBRARIES = 60
 
 
@@ -45,18 +47,28 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
         raise
     finally:
         _note_mapped(notes)
-    return {"version": getattr(module, "__version__", None), "file": module.__file__, "seconds": seconds}
+    version = getattr(module, "__version__", None)
+    return {"version": None if version is None else str(version), "file": module.__file__, "seconds": seconds}
 
 
 def _loader_sentences(error: BaseException | None) -> Iterator[str]:
     """Yield what the loader said, once each, from an exception and those that it was raised from."""
     seen = set()  # type: set[str]
-    while error is not None:
-        for line in str(error).split("\n"):
+    for _ in range(_CAUSES):
+        if error is None:
+            return
+        for line in _words(error).split("\n"):
             if _LOADER.search(line) and line not in seen:
                 seen.add(line)
                 yield line.strip()[:300]
         error = error.__cause__ or error.__context__
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:
+        return ""
 
 
 def _note_mapped(notes: Any) -> None:
