@@ -90,13 +90,31 @@ def test_a_gpu_that_was_asked_and_works_needs_no_experiments() -> None:
     assert judge("cufft-failure", seen(origin())).status == "passed"
 
 
+EVERYTHING = {
+    "fresh process": failed(*FRESH),
+    "float32 against float64": failed("float32, size 400", "float64, size 400"),
+}
+
+
 def test_every_transform_fails_in_every_process() -> None:
-    finding = found(STFT_FAILED, *series(fresh_process=failed(*FRESH)))
+    finding = found(STFT_FAILED, *series(**EVERYTHING))
     assert (finding.severity, finding.subject) == ("error", "GPU 0: always")
     assert "every transform fails" in finding.message
     assert "until then compute this step on the CPU" in summary(finding)
     assert "torch==" in commands(finding)[0]
     assert "--torch-backend=cu128" not in commands(finding)[0], "the build that fails is no remedy"
+
+
+def test_what_fails_in_one_process_and_works_in_the_next() -> None:
+    finding = found(STFT_FAILED, *series(fresh_process=failed(*FRESH)))
+    assert finding.subject == "GPU 0: comes and goes"
+    assert "on the CPU" in summary(finding)
+
+
+def test_one_function_fails_in_every_process() -> None:
+    finding = found(origin(*failed("istft")), *series(fresh_process=(trial("rfft"), *failed("istft"))))
+    assert finding.subject == "GPU 0: always"
+    assert "istft fails in a fresh process" in finding.message
 
 
 def test_float32_alone_fails() -> None:
@@ -140,6 +158,7 @@ def test_out_of_memory_in_its_own_words(words: str) -> None:
 def test_the_error_is_the_one_that_full_memory_gives() -> None:
     finding = found(STFT_FAILED, *series())
     assert finding.subject == "GPU 0: memory was full"
+    assert evidence(finding)["the same error, as expected: nearly full memory, memory nearly full"] == INTERNAL
     assert "expandable_segments:True" in summary(finding)
     assert "torch.cuda.empty_cache()" in summary(finding)
 

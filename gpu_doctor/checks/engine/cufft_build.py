@@ -48,7 +48,9 @@ def limits_hit(inventory: Inventory, facts: Facts, torch: Distribution) -> Itera
                 evidence=(
                     Evidence("cuFFT", f"of CUDA {cufft.cuda}, {cufft.how}", cufft.where),
                     Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where),
-                    Evidence("known since", f"CUDA {limit.first_cuda}", f"facts of {facts.date}: {limit.source}"),
+                    Evidence(
+                        f"works on {gpu.sm} from", f"CUDA {limit.first_cuda}", f"facts of {facts.date}: {limit.source}"
+                    ),
                 ),
             )
 

@@ -92,8 +92,11 @@ def _always(series: Series) -> Pattern | None:
     if narrow and series.well("float32 against float64", "float64"):
         says = f"cuFFT fails in float32 and works in float64: {bad[0].detail}"
         return Pattern("float32", "error", says, "another build", "until then transform in float64: x.double()")
-    also = " and in float64" if wide else ""
-    says = f"every transform fails{also}, in a fresh process and with memory free: {bad[0].detail}"
+    if series.bad("fresh process", "rfft") and series.well("float32 against float64"):
+        says = f"transforms fail in one fresh process and work in the next, with memory free: {bad[0].detail}"
+        return Pattern("comes and goes", "error", says, "program", f"Catch the error and {_CPU}")
+    which = "every transform fails" if wide else f"{', '.join(trial.name for trial in bad)} fails"
+    says = f"{which} in a fresh process, with memory free: {bad[0].detail}"
     return Pattern("always", "error", says, "another build", f"until then {_CPU}")
 
 

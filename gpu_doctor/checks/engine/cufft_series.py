@@ -69,6 +69,7 @@ class Series:
         rows = [row for trial in self.first if self.origin for row in testimony(self.origin, trial)]
         for name, probe in self.experiments.items():
             rows += [row for trial in self.bad(name) for row in testimony(probe, trial)]
+        rows += self._alike()
         passed = [name for name in self.experiments if self.well(name)]
         other = {name: probe for name, probe in self.experiments.items() if not self.well(name) and not self.bad(name)}
         if passed:
@@ -78,6 +79,17 @@ class Series:
                 Evidence(f"not made on {self.gpu}", "; ".join(f"{n} ({_why(p)})" for n, p in other.items()), "")
             )
         return tuple(rows)
+
+    def _alike(self) -> list[Evidence]:
+        """Return which experiments that passed gave the same error code, as a healthy cuFFT may."""
+        found = {
+            f"{name}, {trial.name}": measure.value
+            for name, probe in self.experiments.items()
+            for trial in probe.trials
+            for measure in trial.measured
+            if self.code and self.code in measure.value
+        }
+        return [Evidence(f"the same error, as expected: {what}", words, "") for what, words in found.items()]
 
 
 def every_series(inventory: Inventory) -> tuple[Series, ...]:

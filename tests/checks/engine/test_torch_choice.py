@@ -138,3 +138,11 @@ def test_companions_follow_the_torch_that_is_installed() -> None:
 )
 def test_nothing_follows_a_torch_that_is_not_known(packages: Any) -> None:
     assert companions(inventory(*packages), FACTS) is None
+
+
+def test_only_builds_that_are_accepted_are_chosen() -> None:
+    old = inventory(dist("torch", "1.13.1", cuda="11.7", built="1.13.1+cu117"))
+    remedy = replacement(old, FACTS, fits=lambda build: build.cuda is not None and build.cuda >= Version("11.8"))
+    assert remedy is not None
+    assert "built for CUDA 11.7" not in remedy.summary
+    assert replacement(old, FACTS, fits=lambda _build: False) is None
