@@ -78,7 +78,8 @@ def _finding(
     through = tuple(f"import {p.subject}" for p in failed if p is not probe and _passes(probe, p, modules))
     return Finding(
         rule=RULE.id,
-        severity="error",
+        # It may only be slow: torch and ten others may be compiled first, on a busy machine.
+        severity="warning" if probe.ending == "timed out" else "error",
         subject=probe.subject,
         message=f"{label(inventory, probe.subject)} cannot be imported: {why.text}.",
         evidence=testimony(probe),

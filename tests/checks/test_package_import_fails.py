@@ -39,8 +39,14 @@ def sick(*items: Any, **rest: Any) -> Inventory:
 )
 def test_the_message_names_how_it_ended(ending: str, why: str, words: str) -> None:
     finding = only(judge("package-import-fails", sick(probe("import", "ctranslate2", ending, reason=why))))
-    assert (finding.severity, finding.subject) == ("error", "ctranslate2")
+    assert finding.subject == "ctranslate2"
     assert words in finding.message
+
+
+@pytest.mark.parametrize(("ending", "severity"), [("raised", "error"), ("crashed", "error"), ("timed out", "warning")])
+def test_who_does_not_answer_in_time_may_only_be_slow(ending: str, severity: str) -> None:
+    finding = only(judge("package-import-fails", sick(probe("import", "ctranslate2", ending, reason="did not"))))
+    assert finding.severity == severity
 
 
 def test_without_a_reason_its_files_are_written_again() -> None:

@@ -12,8 +12,9 @@ from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Distribution
 from gpu_doctor.probe.together import Question
 
-# `import TTS` alone takes up to 25 s on a cold disk, and whisperx imports more than that.
-_DEADLINE = 90.0
+# `import TTS` alone takes up to 25 s on a cold disk, and whisperx imports more than that; uv compiles nothing when it
+# installs, and a guest leaves nothing compiled, so pyannote.audio was seen to take 90 s on a busy machine.
+_DEADLINE = 150.0
 # Whatever fails in these fails in all that import them.
 _BELOW = ("torch", "ctranslate2", "onnxruntime-gpu", "onnxruntime")
 
