@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gpu_doctor import doctor
-from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.finding import Finding
 from gpu_doctor.model.inventory import Inventory
@@ -177,16 +176,10 @@ def test_a_missing_cublas_is_proven(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["whisperx-cudnn", "cuda13-ct2", "healthy-whisper"])
 def test_the_model_and_the_live_process_agree_on_every_name(lab: Lab, name: str) -> None:
-    environ = environment()
-    target = doctor.choose(str(lab(name) / "bin/python"), None, environ, "/")
-    inventory = doctor.take_inventory(target, environ)
+    inventory = examined(lab(name)).inventory
     assert isinstance(inventory.probes, tuple)
     tried = {(p.subject, p.after, t.name): t.outcome for p in inventory.probes if p.kind == "library" for t in p.trials}
     modelled = {(r.package, r.after, r.names[-1]): r.found for r in inventory.resolutions if r.how == "dlopen"}
     assert tried
     for key, outcome in tried.items():
         assert outcome == ("passed" if modelled[key] else "failed"), key
-
-
-def test_facts_know_the_module_of_every_import_that_is_waited_for() -> None:
-    assert {"torch", "ctranslate2", "onnxruntime"} <= set(Facts.load().modules().values())
