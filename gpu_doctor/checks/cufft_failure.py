@@ -27,7 +27,7 @@ from gpu_doctor.checks.engine.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.model.unknown import DoesNotApply, Unknown
 
 RULE = Rule(
     id="cufft-failure",
@@ -51,6 +51,8 @@ RULE = Rule(
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report builds whose cuFFT cannot work on a GPU, then the cause of what failed on each GPU that was asked."""
     torch = installed(inventory, "torch")
+    if torch.built_for is not None and torch.built_for.cuda is None:
+        raise DoesNotApply(f"{torch.label} is not built for CUDA and has no cuFFT")
     every = every_series(inventory)
     hits = tuple(limits_hit(inventory, facts, torch))
     for hit in hits:

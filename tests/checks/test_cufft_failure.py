@@ -308,8 +308,11 @@ def test_the_remedy_asks_for_a_newer_cuda_that_the_driver_runs() -> None:
 # --- What cannot be known ---------------------------------------------------------------------------------------------
 
 
-def test_without_torch_nothing_is_judged() -> None:
-    run = judge("cufft-failure", inventory())
+@pytest.mark.parametrize(
+    "packages", [(), (dist("torch", "2.8.0", built="2.8.0+cpu"),)], ids=["no torch", "a CPU build"]
+)
+def test_where_there_is_no_cufft_nothing_is_judged(packages: Any) -> None:
+    run = judge("cufft-failure", inventory(*packages))
     assert (run.status, run.applies) == ("skipped", False)
 
 
