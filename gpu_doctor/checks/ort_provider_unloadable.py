@@ -9,7 +9,8 @@ Why it matters. `get_available_providers()` lists what was compiled in, so it st
 session then falls back to the CPU with one line on stderr.
 
 What is asked live. A session with the CUDA provider, in a fresh process, after `import torch` and after
-`preload_dlls()`. It needs no GPU: whether the library loads and whether it then finds a device are told apart.
+`preload_dlls()`. It needs no GPU: whether the library loads and whether it then finds a device are told apart. Releases
+before 1.23 crash there once everything is found, in place of falling back: a warning, on a machine without GPU.
 
 What to do. Call `onnxruntime.preload_dlls()` before the first session; with older releases, export LD_LIBRARY_PATH
 before Python starts. Where the libraries are missing or of another CUDA major, install the matching ones.

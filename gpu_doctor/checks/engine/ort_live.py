@@ -46,7 +46,7 @@ class Order:
             return "open"
         if self.gpu:
             return "proven"
-        # Releases 1.21 and 1.22 crash in the library's own start where there is no GPU: ld.so had found everything.
+        # Releases before 1.23 crash in the library's own start where there is no GPU: ld.so had found everything.
         return "cleared" if self.names is not None and self.names.trials and not self.lacks else "open"
 
     @property

@@ -52,7 +52,7 @@ class Lack:
 
     @property
     def dies_without_gpu(self) -> bool:
-        """Tell whether the process ended where a session has to fall back to the CPU, as releases 1.21 and 1.22 do."""
+        """Tell whether the process ended where a session has to fall back to the CPU, as releases before 1.23 do."""
         return self.no_gpu and any(order.died for order in self.healed_by)
 
     @property
