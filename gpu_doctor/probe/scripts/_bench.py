@@ -51,17 +51,17 @@ class Bench:
         except (self.notes.Wrong, self.notes.Skip):
             raise
         except Exception as error:
-            if _STICKY.search(str(error)) or self._cannot_wait():
+            if "out of memory" in str(error):
+                self.lost = "the GPU has no memory left" if name == "allocate memory" else ""
+            elif _STICKY.search(str(error)) or self._cannot_wait():
                 self.lost = f"the GPU's context was lost in `{name}`"
-            elif name == "allocate memory" and "out of memory" in str(error):
-                self.lost = "the GPU has no memory left"
             raise
 
     def _cannot_wait(self) -> bool:
         """Tell whether the last error stays: a context that is lost says so at every call."""
         try:
-            if self.on_gpu:
-                self.torch.cuda.synchronize(self.device)
+            if self.on_gpu and self.torch.cuda.is_initialized():
+                self.torch.cuda.synchronize()
         except Exception:
             return True
         return False
