@@ -269,7 +269,7 @@ def test_rules_lists_every_rule(cli: Run) -> None:
 def test_explain_prints_the_words_of_the_rule(cli: Run) -> None:
     code, out, _ = cli("explain", "driver-too-old")
     assert code == 0
-    assert out.startswith("driver-too-old (error at worst; stage: host)\n")
+    assert out.startswith("driver-too-old (error at worst; stage: host")
     assert "What to do." in out
 
 
