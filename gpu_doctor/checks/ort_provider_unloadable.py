@@ -35,7 +35,7 @@ RULE = Rule(
     title="ONNX Runtime's CUDA provider cannot be loaded",
     severity="error",
     stage="libraries",
-    yields_to=("ort-packages-clash", "cuda-majors-mixed"),
+    yields_to=("ort-packages-clash", "cuda-majors-mixed", "driver-too-old", "cuda-init-unknown"),
     symptoms=(
         r"Failed to load library .*libonnxruntime_providers_(cuda|tensorrt)\.so with error: (lib\S+): cannot open",
         r"Failed to create CUDAExecutionProvider",
@@ -86,5 +86,5 @@ def _finding(inventory: Inventory, facts: Facts, missing: Lack, gap: Gap | None,
         message=missing.sentence(),
         evidence=(*(gap.evidence() if gap else ()), *missing.evidence()),
         remedy=missing.remedy(inventory, facts),
-        seats=("onnxruntime", "onnxruntime-gpu", provider.path),
+        seats=("onnxruntime", "onnxruntime-gpu", provider.path, *(("driver",) if missing.crashes else ())),
     )

@@ -14,7 +14,7 @@ from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, host, inventory, lib, probe, resolution, trial
+from tests.kit import SITE, dist, driver, host, inventory, lib, probe, resolution, trial
 
 OLD, NEW = dist("onnxruntime-gpu", "1.20.2"), dist("onnxruntime-gpu", "1.22.0")
 PROVIDER = "onnxruntime/capi/libonnxruntime_providers_cuda.so"
@@ -259,6 +259,7 @@ def test_a_reason_without_a_name_is_quoted() -> None:
 
 def test_a_crash_on_a_gpu_is_an_error() -> None:
     finding = only(judge("ort-provider-unloadable", environment(NEW, probes=(crash(),))))
+    assert (finding.severity, finding.remedy) == ("error", None)
     assert "ends the process while it is loaded" in finding.message
     assert evidence(finding)["live: CUDA session in a fresh process"].startswith("the process was killed by SIGSEGV")
 
@@ -266,7 +267,22 @@ def test_a_crash_on_a_gpu_is_an_error() -> None:
 def test_a_crash_without_a_gpu_is_the_release_not_the_libraries() -> None:
     seen = environment(NEW, gpus=(), probes=(crash(), names()))
     finding = only(judge("ort-provider-unloadable", seen))
-    assert (finding.severity, "where there is no GPU" in finding.message) == ("warning", True)
+    assert (finding.severity, "where it sees no GPU" in finding.message) == ("warning", True)
+
+
+def test_a_gpu_that_the_variable_hides_is_none() -> None:
+    blind = host(variables=(Variable("CUDA_VISIBLE_DEVICES", ""),))
+    assert (
+        only(judge("ort-provider-unloadable", environment(NEW, host=blind, probes=(crash(), names())))).severity
+        == "warning"
+    )
+
+
+def test_a_driver_that_is_too_old_explains_the_crash() -> None:
+    seen = environment(NEW, driver=driver("470.82.01", "11.4"), probes=(crash(), names()), resolutions=())
+    case = judge_all(seen)
+    assert case.findings[0].rule == "driver-too-old"
+    assert "ort-provider-unloadable" in [f.rule for f in case.consequences(case.findings[0])]
 
 
 def test_a_crash_without_a_gpu_says_nothing_of_the_gpu_that_is_assumed() -> None:

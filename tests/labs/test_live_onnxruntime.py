@@ -84,7 +84,7 @@ def test_the_remedy_clears_it(examined: Callable[..., Case]) -> None:
     (step,) = found.remedy.steps
     healed = examined("gpu-code", LD_LIBRARY_PATH=getattr(step, "value", ""))
     (left,) = healed.findings
-    assert (left.severity, "where there is no GPU" in left.message) == ("warning", True)
+    assert (left.severity, "where it sees no GPU" in left.message) == ("warning", True)
     # Releases before 1.23 crash once ld.so has found everything and no GPU is there; every name was found.
     assert isinstance(healed.inventory.probes, tuple)
     names = [p for p in healed.inventory.probes if p.kind == "library"]
@@ -101,7 +101,7 @@ def test_a_release_that_crashes_without_a_gpu_found_its_libraries(examined: Call
         ("onnxruntime.preload_dlls()",): "crashed",
     }
     found = finding(case, "ort-provider-unloadable")
-    assert (found.severity, "where there is no GPU" in found.message) == ("warning", True)
+    assert (found.severity, "where it sees no GPU" in found.message) == ("warning", True)
 
 
 def test_a_package_that_was_written_over_does_not_list_cuda(examined: Callable[..., Case]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gpu_doctor.checks.engine.live import Proof, asked
 from gpu_doctor.checks.engine.stack import gpu_known
+from gpu_doctor.checks.engine.visibility import hidden
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Probe
@@ -23,7 +24,7 @@ _NOWHERE = re.compile(r"([^\s:]+): cannot open shared object file")
 class Order:
     """Join a session that asked for CUDA with what the names in the provider's header gave in the same order.
 
-    `gpu` tells whether there was a GPU to compute with.
+    `gpu` tells whether there was a GPU that it could see.
     """
 
     session: Probe
@@ -92,7 +93,7 @@ class Order:
 
 def orders(inventory: Inventory) -> tuple[Order, ...]:
     """Return each order in which a session with CUDA was really asked for, a fresh process first."""
-    gpu = gpu_known(inventory) and not inventory.target.assumes_hardware
+    gpu = gpu_known(inventory) and not inventory.target.assumes_hardware and hidden(inventory) is None
     names = {
         probe.after: probe for probe in asked(inventory, "library") if probe.subject.startswith("onnxruntime-gpu:")
     }

@@ -12,6 +12,7 @@ from gpu_doctor.checks.engine.cuda_builds import wheels_for
 from gpu_doctor.checks.engine.ort_live import PRELOAD, Order
 from gpu_doctor.checks.engine.requirements import as_asked
 from gpu_doctor.checks.engine.stack import gpu_known, install
+from gpu_doctor.checks.engine.visibility import hidden
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Severity
 from gpu_doctor.model.inventory import Distribution, Inventory
@@ -25,7 +26,7 @@ _FIRST_PRELOAD = Version("1.21")
 class Lack:
     """Hold the names that the provider does not get, the folders where they lie nevertheless, and what was seen live.
 
-    `words` are the loader's own for a name, where it was really asked. `no_gpu` tells that this machine has none.
+    `words` are the loader's own for a name, where it was really asked. `no_gpu` tells that none can be seen.
     """
 
     package: Distribution
@@ -56,6 +57,11 @@ class Lack:
         return self.no_gpu and any(order.died for order in self.healed_by)
 
     @property
+    def crashes(self) -> bool:
+        """Tell whether the process ended although there is a GPU; a driver that does not work may be the reason."""
+        return any(order.died and order.gpu for order in self.orders)
+
+    @property
     def can_preload(self) -> bool:
         """Tell whether a call of the program is enough: the release has it, and it was not seen to fail."""
         tried = [order.unloadable for order in self.orders if PRELOAD in order.session.after]
@@ -68,7 +74,7 @@ class Lack:
         """Return an error where nothing helps for certain, a note where a call of the program does."""
         if self.dies_without_gpu:
             return "warning"
-        if self.can_preload:
+        if self.can_preload and not self.crashes:
             return "note"
         if self.proven:
             return "warning" if self.healed_by else "error"
@@ -78,10 +84,8 @@ class Lack:
         """Return what is wrong, in one sentence."""
         provider = f"The CUDA provider of {self.package.label}"
         if self.dies_without_gpu:
-            return (
-                f"{provider} ends the process where there is no GPU: a session that asks for CUDA does not fall back."
-            )
-        if any(order.died and order.gpu for order in self.orders):
+            return f"{provider} ends the process where it sees no GPU: a session that asks for CUDA does not fall back."
+        if self.crashes:
             return f"{provider} ends the process while it is loaded."
         if not self.names:
             words = next((order.words for order in self.orders if order.unloadable == "proven"), "")
@@ -112,8 +116,11 @@ class Lack:
         """Return what brings the libraries there, or None where the names do not tell."""
         if self.dies_without_gpu:
             return Remedy(
-                "Ask for CUDA only where a GPU is, or install a release that falls back, such as 1.23.", "manual"
+                "Ask for CUDA only where a GPU is visible, or install a release that falls back, such as 1.23.",
+                "manual",
             )
+        if self.crashes:
+            return None
         if self.can_preload:
             step = RunByHand(f"python -c 'import onnxruntime; {PRELOAD}'", "a call for the program itself")
             return Remedy(f"Call {PRELOAD} before the first session.", "manual", (step,))
@@ -138,5 +145,6 @@ def lack(inventory: Inventory, package: Distribution, needs: Sequence[str], seen
     names = tuple(dict.fromkeys((*words, *(() if tried else needs))))
     here = {library.name: posixpath.dirname(library.path) for library in inventory.libraries}
     folders = {name: here[name] for name in names if name in here}
-    no_gpu = inventory.gpus == () and not inventory.target.assumes_hardware
+    unseen = inventory.gpus == () or hidden(inventory) is not None
+    no_gpu = unseen and not inventory.target.assumes_hardware
     return Lack(package, names, folders, seen, words, no_gpu)
