@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.labs.build import build, site_packages
+from tests.simulated.packages import POISONS, environment
 
 MEBIBYTE = 2**20
 
@@ -165,6 +167,57 @@ def gpu_code(rounds: int) -> list[Row]:
     ]
 
 
+def live_check(rounds: int) -> list[Row]:
+    """Time the questions to one environment together, against the slowest of them and against all on two cores.
+
+    Both come from the same run: whoever shares the machine slows the whole and its parts alike.
+    """
+    command = [doctor(), "inventory", "--python", str(build("speed") / "bin/python"), "--format", "json"]
+    answer(command)
+    shares, figures = [], []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        probes = json.loads(answer(command))["probes"]
+        wall = time.perf_counter() - begin
+        seconds = [probe["seconds"] for probe in probes]
+        bound = max(max(seconds), sum(seconds) / 2)
+        shares.append(wall / bound)
+        figures.append((wall, max(seconds), sum(seconds) / 2, sum(s > 0 for s in seconds)))
+    wall, slowest, half, count = sorted(figures)[len(figures) // 2]
+    share = statistics.median(shares)
+    figure = f"{wall:.1f} s : max({slowest:.1f} s, {half:.1f} s) = **{share:.2f}**"
+    what = f"full live look at it, {count:.0f} questions : max(the slowest, the sum on two cores)"
+    return [Row(what, figure, "≤ 1.3", share <= 1.3)]
+
+
+def poisoned(rounds: int) -> list[Row]:
+    """Time the report on patients that never answer: how long after the deadline it comes."""
+    deadline = 5.0
+    with tempfile.TemporaryDirectory() as folder:
+        waits = {}
+        for name in ("hang", "spin", "stop", "deaf", "flood-forever", "memory-bomb", "segv", "fork-setsid"):
+            python = environment(Path(folder) / name).torch(POISONS[name].code).python
+            command = [doctor(), "check", "--python", python, "--probe-timeout", str(deadline), "--format", "json"]
+            waits[name] = max(run(command).seconds for _ in range(rounds))
+    worst = max(waits, key=waits.__getitem__)
+    late = max(0.0, waits[worst] - deadline)
+    return [Row(f"a poisoned torch, the latest report (`{worst}`)", f"deadline + **{late:.1f} s**", "≤ 5 s", late <= 5)]
+
+
+def audit_hook(rounds: int) -> list[Row]:
+    """Time an import in a child that notes what is loaded against a bare one."""
+    runner = Path(__file__).resolve().parents[1] / "gpu_doctor/probe/scripts/_runner.py"
+    definitions = f"exec(open({str(runner)!r}).read().rpartition('main()')[0])"
+    watch = "channel = os.memfd_create('c'); os.ftruncate(channel, 1 << 24); Notes(channel).watch_loading()"
+    python = str(build("speed") / "bin/python")
+    watched, bare = paired(
+        [python, "-c", f"{definitions}; {watch}; import torch"], [python, "-c", f"{definitions}; import torch"], rounds
+    )
+    share = ratio(watched, bare) - 1
+    figure = f"{middle(watched):.2f} s : {middle(bare):.2f} s = **{share:+.1%}**"
+    return [Row("`import torch` with each loaded library noted : without", figure, "≤ +5 %", share <= 0.05)]
+
+
 def version(rounds: int) -> list[Row]:
     ours, other = paired([doctor(), "--version"], [sys.executable, "-c", "pass"], 4 * rounds)
     share = ratio(ours, other)
@@ -188,6 +241,9 @@ MEASUREMENTS: dict[str, Callable[[int], list[Row]]] = {
     "static-check": static_check,
     "cold-check": cold_check,
     "gpu-code": gpu_code,
+    "live-check": live_check,
+    "poisoned": poisoned,
+    "audit-hook": audit_hook,
 }
 
 
