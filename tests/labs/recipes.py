@@ -175,6 +175,9 @@ HEALTHY = {
 # Not judged: what the readers are measured on, and what they are measured against.
 MATERIAL = {
     "torch-2.8": Recipe((TORCH_28,)),
+    # What an installer does for whisperx 3.8.0, which asks for torch 2.8 and leaves torchcodec open; and its healthy twin.
+    "torchcodec-for-cuda-13": Recipe((install("torch==2.8.0", "torchcodec==0.17.0", "numpy==2.2.6"),)),
+    "torchcodec-that-fits": Recipe((install("torch==2.8.0", "torchcodec==0.7.0", "numpy==2.2.6"),)),
     "gpu-code": Recipe(
         (
             install(
