@@ -18,7 +18,7 @@ _NOUNS: dict[Kind, tuple[str, str]] = {
     "cudnn": ("cuDNN", "cuDNN loaders"),
     "library": ("library load", "library loads"),
     "ort-session": ("ONNX Runtime session", "ONNX Runtime sessions"),
-    "ctranslate2": ("CTranslate2", "CTranslate2 runs"),
+    "ctranslate2": ("CTranslate2 run", "CTranslate2 runs"),
     "torch-gpu": ("torch GPU experiment", "torch GPU experiments"),
     "devices": ("device count", "device counts"),
     "cufft": ("cuFFT experiment", "cuFFT experiments"),
