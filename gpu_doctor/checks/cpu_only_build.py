@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.stack import installed
-from gpu_doctor.checks.engine.torch_choice import replacement
+from gpu_doctor.checks.choices.torch_choice import replacement
+from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Distribution, Inventory

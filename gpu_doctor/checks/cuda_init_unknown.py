@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.cuda_start import (
+from gpu_doctor.checks.drivers.cuda_start import (
     COMPAT_NOT_SUPPORTED,
     DRIVER_MISMATCH,
     OUT_OF_MEMORY,
@@ -24,8 +24,8 @@ from gpu_doctor.checks.engine.cuda_start import (
     StartFailure,
     start_failures,
 )
-from gpu_doctor.checks.engine.cuda_troubles import trouble
-from gpu_doctor.checks.engine.live import answers
+from gpu_doctor.checks.drivers.cuda_troubles import trouble
+from gpu_doctor.checks.shared.live import answers
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Host

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine import ort_choice
-from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
-from gpu_doctor.checks.engine.reach import Gap, gaps
-from gpu_doctor.checks.engine.stack import install
-from gpu_doctor.checks.engine.torch_choice import companions, replacement
+from gpu_doctor.checks.choices import ort_choice
+from gpu_doctor.checks.choices.cuda_builds import CudaBuild, cuda_builds
+from gpu_doctor.checks.choices.torch_choice import companions, replacement
+from gpu_doctor.checks.loading.reach import Gap, gaps
+from gpu_doctor.checks.shared.stack import install
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine import cudnn_loaders as loaders
-from gpu_doctor.checks.engine.live import answers, failures, testimony
-from gpu_doctor.checks.engine.reach import gaps
-from gpu_doctor.checks.engine.requirements import as_asked
-from gpu_doctor.checks.engine.stack import install, weight
-from gpu_doctor.checks.engine.witnesses import bad, loader_subject
+from gpu_doctor.checks.loading import cudnn_loaders as loaders
+from gpu_doctor.checks.loading.reach import gaps
+from gpu_doctor.checks.loading.witnesses import bad, loader_subject
+from gpu_doctor.checks.shared.live import answers, failures, testimony
+from gpu_doctor.checks.shared.requirements import as_asked
+from gpu_doctor.checks.shared.stack import install, weight
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory

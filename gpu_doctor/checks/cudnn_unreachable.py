@@ -19,12 +19,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.ctranslate2_choice import upgrade
-from gpu_doctor.checks.engine.cuda_builds import wheels_for
-from gpu_doctor.checks.engine.links import links_beside
-from gpu_doctor.checks.engine.reach import Gap, gaps_by_package
-from gpu_doctor.checks.engine.requirements import as_asked
-from gpu_doctor.checks.engine.stack import install, weight
+from gpu_doctor.checks.choices.ctranslate2_choice import upgrade
+from gpu_doctor.checks.choices.cuda_builds import wheels_for
+from gpu_doctor.checks.loading.links import links_beside
+from gpu_doctor.checks.loading.reach import Gap, gaps_by_package
+from gpu_doctor.checks.shared.requirements import as_asked
+from gpu_doctor.checks.shared.stack import install, weight
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory

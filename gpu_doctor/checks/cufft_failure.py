@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.cufft_build import LimitHit, limits_hit
-from gpu_doctor.checks.engine.cufft_patterns import Pattern, patterns
-from gpu_doctor.checks.engine.cufft_remedies import newer_build, remedy, seats
-from gpu_doctor.checks.engine.cufft_series import Series, every_series
-from gpu_doctor.checks.engine.live import answers
-from gpu_doctor.checks.engine.stack import installed
+from gpu_doctor.checks.cufft.build import LimitHit, limits_hit
+from gpu_doctor.checks.cufft.patterns import Pattern, patterns
+from gpu_doctor.checks.cufft.remedies import newer_build, remedy, seats
+from gpu_doctor.checks.cufft.series import Series, every_series
+from gpu_doctor.checks.shared.live import answers
+from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory

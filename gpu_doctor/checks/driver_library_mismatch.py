@@ -19,8 +19,8 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from gpu_doctor.checks.engine.cuda_start import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, StartFailure, failed_with
-from gpu_doctor.checks.engine.driver_pair import nvml_mismatch, pair_remedy, to_compare, version_of, versions
+from gpu_doctor.checks.drivers.cuda_start import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, StartFailure, failed_with
+from gpu_doctor.checks.drivers.driver_pair import nvml_mismatch, pair_remedy, to_compare, version_of, versions
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import DriverLibrary, Host, driver_text

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gpu_doctor.checks.engine.cuda_start import start_failures, started
-from gpu_doctor.checks.engine.stack import gpu_stack, has_cuda_packages
+from gpu_doctor.checks.drivers.cuda_start import start_failures, started
+from gpu_doctor.checks.shared.stack import gpu_stack, has_cuda_packages
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Host

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.cuda_builds import CudaBuild, cuda_builds
-from gpu_doctor.checks.engine.driver_limit import builds_that_fit, complaints, runs_on_gpu
-from gpu_doctor.checks.engine.stack import gpu_stack
+from gpu_doctor.checks.choices.cuda_builds import CudaBuild, cuda_builds
+from gpu_doctor.checks.drivers.driver_limit import builds_that_fit, complaints, runs_on_gpu
+from gpu_doctor.checks.shared.stack import gpu_stack
 from gpu_doctor.facts.drivers import MinimumDriver
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule

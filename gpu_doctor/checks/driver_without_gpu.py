@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.cuda_start import started
+from gpu_doctor.checks.drivers.cuda_start import started
 from gpu_doctor.facts.drivers import DriverSpan
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule

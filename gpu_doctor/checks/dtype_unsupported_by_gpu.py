@@ -16,15 +16,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gpu_doctor.checks.engine.gpu_trials import gpu_answers, gpu_name, owned
-from gpu_doctor.checks.engine.live import testimony
-from gpu_doctor.checks.engine.number_formats import (
+from gpu_doctor.checks.gpus.gpu_trials import gpu_answers, gpu_name, owned
+from gpu_doctor.checks.gpus.number_formats import (
     capability_of,
     ctranslate2_format,
     ctranslate2_has_format,
     has_format,
     torch_format,
 )
+from gpu_doctor.checks.shared.live import testimony
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.architecture import Capability
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity

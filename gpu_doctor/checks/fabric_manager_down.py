@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.cuda_start import SYSTEM_NOT_READY, StartFailure, failed_with, started
-from gpu_doctor.checks.engine.fabric import fabric_problem, fabric_remedy
+from gpu_doctor.checks.drivers.cuda_start import SYSTEM_NOT_READY, StartFailure, failed_with, started
+from gpu_doctor.checks.drivers.fabric import fabric_problem, fabric_remedy
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.hardware import Host, driver_text

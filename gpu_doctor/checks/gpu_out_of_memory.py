@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.gpu_memory import free_bytes, holders, is_low, label, refusals, relief
+from gpu_doctor.checks.gpus.gpu_memory import free_bytes, holders, is_low, label, refusals, relief
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.hardware import Gpu

@@ -18,10 +18,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.kernel_choice import remedy
-from gpu_doctor.checks.engine.kernel_live import Refusal, ran, refusals, weighed
-from gpu_doctor.checks.engine.kernel_words import stated
-from gpu_doctor.checks.engine.kernels import COMPANIONS, Coverage, coverages
+from gpu_doctor.checks.gpus.kernel_choice import remedy
+from gpu_doctor.checks.gpus.kernel_live import Refusal, ran, refusals, weighed
+from gpu_doctor.checks.gpus.kernel_words import stated
+from gpu_doctor.checks.gpus.kernels import COMPANIONS, Coverage, coverages
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.hardware import Gpu

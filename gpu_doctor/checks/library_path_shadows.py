@@ -16,8 +16,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.cudnn_loaders import verdict
-from gpu_doctor.checks.engine.stack import gpu_stack
+from gpu_doctor.checks.loading.cudnn_loaders import verdict
+from gpu_doctor.checks.shared.stack import gpu_stack
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory

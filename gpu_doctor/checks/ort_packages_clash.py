@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.ort_live import not_listed
-from gpu_doctor.checks.engine.stack import install, remove
+from gpu_doctor.checks.loading.ort_live import not_listed
+from gpu_doctor.checks.shared.stack import install, remove
 from gpu_doctor.facts.stack import is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity

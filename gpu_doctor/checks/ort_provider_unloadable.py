@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.ort_live import orders
-from gpu_doctor.checks.engine.ort_loading import Lack, lack
-from gpu_doctor.checks.engine.reach import Gap, gaps
-from gpu_doctor.checks.engine.stack import installed
+from gpu_doctor.checks.loading.ort_live import orders
+from gpu_doctor.checks.loading.ort_loading import Lack, lack
+from gpu_doctor.checks.loading.reach import Gap, gaps
+from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory

@@ -16,7 +16,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.stack import gpu_stack, reinstall
+from gpu_doctor.checks.shared.stack import gpu_stack, reinstall
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import SEVERITIES, Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Damage, Distribution, Inventory

@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gpu_doctor.checks.engine.import_errors import failed_imports, how, label, seats
-from gpu_doctor.checks.engine.import_reasons import reason
-from gpu_doctor.checks.engine.live import answers, testimony
-from gpu_doctor.checks.engine.stack import gpu_known
-from gpu_doctor.checks.engine.torchcodec import NAME as TORCHCODEC
-from gpu_doctor.checks.engine.torchcodec import illness
+from gpu_doctor.checks.imports.errors import failed_imports, how, label, seats
+from gpu_doctor.checks.imports.reasons import reason
+from gpu_doctor.checks.imports.torchcodec import NAME as TORCHCODEC
+from gpu_doctor.checks.imports.torchcodec import illness
+from gpu_doctor.checks.shared.live import answers, testimony
+from gpu_doctor.checks.shared.stack import gpu_known
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory

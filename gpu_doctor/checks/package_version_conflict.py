@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.conflicts import Conflict, conflicts, unspoken
-from gpu_doctor.checks.engine.stack import gpu_stack, install
-from gpu_doctor.checks.engine.torch_choice import companions
+from gpu_doctor.checks.choices.conflicts import Conflict, conflicts, unspoken
+from gpu_doctor.checks.choices.torch_choice import companions
+from gpu_doctor.checks.shared.stack import gpu_stack, install
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Distribution, Inventory

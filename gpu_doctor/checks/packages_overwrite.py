@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.requirements import requirements
-from gpu_doctor.checks.engine.stack import gpu_stack, install, remove
+from gpu_doctor.checks.shared.requirements import requirements
+from gpu_doctor.checks.shared.stack import gpu_stack, install, remove
 from gpu_doctor.facts.stack import is_gpu_package, is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule

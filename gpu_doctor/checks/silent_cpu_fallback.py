@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.fallbacks import Fallback, fallbacks
-from gpu_doctor.checks.engine.live import answers
-from gpu_doctor.checks.engine.visibility import NAME, Hidden, hidden
+from gpu_doctor.checks.drivers.visibility import NAME, Hidden, hidden
+from gpu_doctor.checks.gpus.fallbacks import Fallback, fallbacks
+from gpu_doctor.checks.shared.live import answers
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Gpu

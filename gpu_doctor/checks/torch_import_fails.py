@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.import_errors import failed_imports, how, label, seats
-from gpu_doctor.checks.engine.import_remedies import remedy
-from gpu_doctor.checks.engine.live import answers, testimony
-from gpu_doctor.checks.engine.stack import installed
+from gpu_doctor.checks.imports.errors import failed_imports, how, label, seats
+from gpu_doctor.checks.imports.remedies import remedy
+from gpu_doctor.checks.shared.live import answers, testimony
+from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.import_errors import failed_imports, label, words
-from gpu_doctor.checks.engine.import_remedies import library_installed
-from gpu_doctor.checks.engine.live import asked, proof, testimony
-from gpu_doctor.checks.engine.stack import installed
-from gpu_doctor.checks.engine.torchcodec import NAME, ffmpeg, fitting, illness, lacking
+from gpu_doctor.checks.imports.errors import failed_imports, label, words
+from gpu_doctor.checks.imports.remedies import library_installed
+from gpu_doctor.checks.imports.torchcodec import NAME, ffmpeg, fitting, illness, lacking
+from gpu_doctor.checks.shared.live import asked, proof, testimony
+from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.facts.torchcodec import TorchcodecFact
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.engine.gpu_trials import gpu_name, owned
-from gpu_doctor.checks.engine.live import answers, testimony
+from gpu_doctor.checks.gpus.gpu_trials import gpu_name, owned
+from gpu_doctor.checks.shared.live import answers, testimony
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory

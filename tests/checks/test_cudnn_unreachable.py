@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.checks.engine import live
+from gpu_doctor.checks.shared import live
 from gpu_doctor.model.inventory import Damage, Inventory
 from gpu_doctor.model.libraries import Resolution, Tried
 from gpu_doctor.model.probes import Probe

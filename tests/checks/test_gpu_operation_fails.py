@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.checks.engine.gpu_trials import owned
+from gpu_doctor.checks.gpus.gpu_trials import owned
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Probe, Trial
 from tests.checks.judge import commands, evidence, judge, judge_all, only

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.checks.engine import live
+from gpu_doctor.checks.shared import live
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
 from gpu_doctor.model.libraries import SymbolNeed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_doctor.checks.engine.live import asked, failures
+from gpu_doctor.checks.shared.live import asked, failures
 from gpu_doctor.doctor import Asking, choose, examine
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.probes import Probe

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from gpu_doctor.checks.engine.live import asked
+from gpu_doctor.checks.shared.live import asked
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.hardware import Driver
 from gpu_doctor.model.probes import Probe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpu_doctor.checks.engine import live
+from gpu_doctor.checks.shared import live
 from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory, PathEntry

@@ -1,0 +1,1 @@
+"""Which builds are installed, what is at odds between them, and which would fit."""

@@ -1,0 +1,1 @@
+"""Tell the causes of cuFFT's failures apart."""

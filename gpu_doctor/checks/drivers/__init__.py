@@ -1,0 +1,1 @@
+"""What the driver says of itself, and what is wrong with it."""

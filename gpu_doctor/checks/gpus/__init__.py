@@ -1,0 +1,1 @@
+"""What GPUs can run, what they did, and what they answered."""

@@ -1,0 +1,78 @@
+"""Which packages end up on the CPU although they could compute on a GPU, as seen live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gpu_doctor.checks.loading.ort_live import orders
+from gpu_doctor.checks.shared.live import asked, testimony
+from gpu_doctor.checks.shared.stack import install
+from gpu_doctor.model.finding import Evidence
+from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.unknown import Unknown
+
+_TELLING = re.compile(r"cuda|gpu|driver|dlopen", re.IGNORECASE)
+# The extra that brings the CUDA part, by package; of the two that JAX has, every driver since 2023 runs this one.
+_EXTRAS = {"jax": "cuda12", "tensorflow": "and-cuda"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Name a package that runs on the CPU, whether it is built for CUDA, and what was seen."""
+
+    package: str
+    label: str
+    built: bool
+    evidence: tuple[Evidence, ...]
+
+    def remedy(self, inventory: Inventory) -> Remedy | None:
+        """Return what brings the package's CUDA part, or None where it has one or nothing is known."""
+        extra, distribution = _EXTRAS.get(self.package), inventory.distribution(self.package)
+        if extra is None or distribution is None or (self.package == "jax" and self.built):
+            return None
+        version = "" if isinstance(distribution.version, Unknown) else f"=={distribution.version.public}"
+        step = install(inventory, f"{self.package}[{extra}]{version}")
+        return Remedy(f"Install {self.package} with its CUDA part.", "ask", (step,))
+
+
+def fallbacks(inventory: Inventory) -> Iterator[Fallback]:
+    """Yield each framework that listed no GPU, and ONNX Runtime where no session had CUDA."""
+    for probe in asked(inventory, "devices"):
+        looked, reason = probe.trial("devices"), probe.trial("reason")
+        if looked is None or looked.outcome not in ("wrong", "failed"):
+            continue
+        rows = list(testimony(probe, looked))
+        if reason is not None and reason.outcome == "failed":
+            rows.append(Evidence("its reason", reason.detail, ""))
+        elif said := [line for line in probe.log.split("\n") if _TELLING.search(line)]:
+            rows.append(Evidence("its log", said[-1].strip(), ""))
+        told = probe.value("built for cuda")
+        built = told != "no" if told else _carries_cuda(inventory, probe.subject)
+        yield Fallback(probe.subject, _label(inventory, probe.subject), built, tuple(rows))
+    yield from _sessions(inventory)
+
+
+def _sessions(inventory: Inventory) -> Iterator[Fallback]:
+    """Yield ONNX Runtime where no order of imports gave a session with CUDA; one that works is no silent fallback."""
+    seen = [order for order in orders(inventory) if order.session.ending == "answered"]
+    if seen and not any(order.computes for order in seen):
+        rows = tuple(order.evidence() for order in seen)
+        yield Fallback("onnxruntime-gpu", _label(inventory, "onnxruntime-gpu"), True, rows)
+
+
+def _carries_cuda(inventory: Inventory, package: str) -> bool:
+    """Tell by its files whether a package that does not say so is built for CUDA."""
+    if package.startswith("cupy"):
+        return True
+    if package == "jax":
+        return any(item.active and item.name.startswith("jax-cuda") for item in inventory.distributions)
+    mine = (library for library in inventory.libraries if library.package == package)
+    return any(library.gpu_code.status != "none" for library in mine)
+
+
+def _label(inventory: Inventory, package: str) -> str:
+    distribution = inventory.distribution(package)
+    return distribution.label if distribution else package

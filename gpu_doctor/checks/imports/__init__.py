@@ -1,0 +1,1 @@
+"""Why an import fails, and what heals it."""

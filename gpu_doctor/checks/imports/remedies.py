@@ -1,0 +1,51 @@
+"""Choose what heals a failed import, from how it failed."""
+
+from __future__ import annotations
+
+from gpu_doctor.checks.choices.cuda_builds import wheels_for
+from gpu_doctor.checks.imports.errors import unopened
+from gpu_doctor.checks.shared.requirements import as_asked
+from gpu_doctor.checks.shared.stack import install, reinstall
+from gpu_doctor.facts.tables import Facts
+from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.probes import Probe
+from gpu_doctor.model.remedy import Remedy, RunByHand
+
+_PATIENCE = "gpu-doctor check --probe-timeout 300"
+
+
+def remedy(inventory: Inventory, facts: Facts, probe: Probe) -> Remedy | None:
+    """Return the remedy that follows from the pattern alone: more time, the missing library, or the files once more."""
+    if probe.ending in ("timed out", "stuck"):
+        return patience()
+    package = inventory.distribution(probe.subject)
+    if package is None:
+        return None
+    library = unopened(probe)
+    if library:
+        return library_installed(inventory, facts, package, library)
+    return once_more(inventory, package)
+
+
+def patience() -> Remedy:
+    """Return the advice to ask again and wait longer."""
+    why = "a first import from a cold disk, or from a network, can take minutes"
+    return Remedy("Ask once more with more time.", "manual", (RunByHand(_PATIENCE, why),))
+
+
+def library_installed(inventory: Inventory, facts: Facts, package: Distribution, library: str) -> Remedy | None:
+    """Return the installation of the wheel that brings a library, or None where no one wheel does."""
+    wheels = wheels_for(inventory, facts, package.name, (library,))
+    if not wheels:
+        return None
+    present = inventory.distribution(facts.provider_of(library) or wheels[0])
+    if present is not None:
+        return once_more(inventory, present)
+    step = install(inventory, *as_asked(inventory, wheels))
+    return Remedy(f"Install {wheels[0]}, which brings {library}.", "ask", (step,))
+
+
+def once_more(inventory: Inventory, package: Distribution) -> Remedy | None:
+    """Return the step that writes a package's files again, or None where its version is not known."""
+    step = reinstall(inventory, package)
+    return Remedy(f"Write the files of {package.label} again.", "ask", (step,)) if step else None

@@ -1,0 +1,1 @@
+"""Which libraries a process finds, by the files and as seen in real processes."""
