@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.drivers.visibility import NAME, Hidden, hidden
+from gpu_doctor.checks.drivers.visibility import Hidden, hidden
 from gpu_doctor.checks.gpus.fallbacks import Fallback, fallbacks
 from gpu_doctor.checks.shared.live import answers
 from gpu_doctor.facts.tables import Facts
@@ -26,6 +26,7 @@ from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy, SetVariable
 from gpu_doctor.model.unknown import CannotKnow, Unknown, known
+from gpu_doctor.model.visible import VISIBLE_DEVICES
 
 RULE = Rule(
     id="silent-cpu-fallback",
@@ -66,15 +67,15 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
 
 def _hidden(gpu: Gpu, blind: tuple[Fallback, ...], cause: Hidden) -> Finding:
     names = ", ".join(item.label for item in blind)
-    variable = Evidence(NAME, cause.value or "(empty)", "environment")
+    variable = Evidence(VISIBLE_DEVICES, cause.value or "(empty)", "environment")
     return Finding(
         rule=RULE.id,
         severity="warning" if cause.meant else "error",
-        subject=NAME,
-        message=f"{NAME} {cause.how}: it hides {gpu.name} from {names}.",
+        subject=VISIBLE_DEVICES,
+        message=f"{VISIBLE_DEVICES} {cause.how}: it hides {gpu.name} from {names}.",
         evidence=(variable, _here(gpu), *(row for item in blind for row in item.evidence)),
-        remedy=Remedy(f"Start the program without {NAME}.", "ask", (SetVariable(NAME, None),)),
-        seats=(NAME, "driver"),
+        remedy=Remedy(f"Start the program without {VISIBLE_DEVICES}.", "ask", (SetVariable(VISIBLE_DEVICES, None),)),
+        seats=(VISIBLE_DEVICES, "driver"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -21,13 +22,13 @@ from gpu_doctor.model.hardware import Host
 from gpu_doctor.model.inventory import UNASKED, Inventory
 from gpu_doctor.model.probes import KINDS, Kind, Probe
 from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.probe.compiled import Compiled, share_compiled
 from gpu_doctor.probe.together import Asking, Question
+from gpu_doctor.readers.packages.compiled import never_compiled
 
 Progress = Callable[[str], None]
 Questions = Callable[[Inventory, Facts, bool], tuple[Question, ...]]
 
-# A guest leaves no compiled modules behind; -X faulthandler is not needed, the runner does it.
-_OPTIONS = ("-B",)
 # What a library would otherwise fetch from or tell to the network while it is imported.
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -69,6 +70,7 @@ class Live:
         self._facts = facts
         self._wish = wish
         self._asking: Asking | None = None
+        self._ending = ExitStack()
         python = packages.interpreter.executable
         if not wish.kinds:
             self.unasked: Unknown | None = UNASKED
@@ -76,7 +78,9 @@ class Live:
             self.unasked = Unknown("there is no interpreter to ask")
         else:
             self.unasked = None
-            self._asking = _asking(python, host, environ, wish)
+            # Without any, each child would compile torch for itself, which takes longer than to import it.
+            compiled = self._ending.enter_context(share_compiled(compile_anew=never_compiled(packages.distributions)))
+            self._asking = self._ending.enter_context(_asking(python, host, environ, wish, compiled))
             # Everything else needs something that can be imported, so these are asked whatever was wished for.
             self._asking.add(import_questions(packages.distributions, python, facts))
 
@@ -86,8 +90,7 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._asking is not None:
-            self._asking.__exit__(kind, error, trace)
+        self._ending.__exit__(kind, error, trace)
 
     def complete(self, inventory: Inventory, progress: Progress) -> Inventory:
         """Return the inventory with the answers to all questions that it gives rise to."""
@@ -103,14 +106,14 @@ class Live:
         return tuple(q for ask in wished for q in ask(inventory, self._facts, self._wish.thorough))
 
 
-def _asking(python: str, host: Host, environ: Mapping[str, str], wish: Wish) -> Asking:
+def _asking(python: str, host: Host, environ: Mapping[str, str], wish: Wish, compiled: Compiled) -> Asking:
     return Asking(
         python,
-        {**_OFFLINE, **environ},
+        {**_OFFLINE, **environ, **compiled.environ},
         workers=min(host.cpu_count, 8),
         memory_limit=_memory_limit(host),
         deadline=wish.deadline,
-        options=_OPTIONS,
+        options=compiled.options,
     )
 
 

@@ -30,9 +30,9 @@ class Question:
     """Name one question to a child of the target's interpreter.
 
     `kind`, `subject`, `after` and `again` are those of its `Probe`. `needs` are the names of questions that must have
-    been answered before this one is asked, `waits_for` of those that must have ended, however they did. `spoiled_by`
-    are those whose bad end makes this one pointless: it is not asked any more, or stopped. `skip` is why it is not
-    asked at all. `environ` changes variables of the child; None removes one.
+    been answered before this one is asked. `spoiled_by` are those whose bad end makes this one pointless: it is not
+    asked any more, or stopped. `uses` names what no two questions may use at a time, such as `GPU 0`. `skip` is why it
+    is not asked at all. `environ` changes variables of the child; None removes one.
     """
 
     kind: Kind
@@ -42,8 +42,8 @@ class Question:
     deadline: float
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    waits_for: tuple[str, ...] = ()
     spoiled_by: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     skip: str = ""
     again: str = ""
     environ: Mapping[str, str | None] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Asking:
         if why:
             self._waiting.remove(question)
             self._end(question, _skipped(question, why))
-        elif self._all_ended(question) and self._has_room():
+        elif self._may_start(question) and self._has_room():
             self._waiting.remove(question)
             self._running.append(self._start(question))
 
@@ -141,8 +141,9 @@ class Asking:
         lacks = (n for n in question.needs if n in self._ended and self._ended[n].ending != "answered")
         return next((_because(self._ended[name]) for name in lacks), "")
 
-    def _all_ended(self, question: Question) -> bool:
-        return all(name in self._ended for name in (*question.needs, *question.waits_for))
+    def _may_start(self, question: Question) -> bool:
+        used = {name for running in self._running for name in running.question.uses}
+        return used.isdisjoint(question.uses) and all(name in self._ended for name in question.needs)
 
     def _has_room(self) -> bool:
         """Tell whether one more child may start: cores and memory must suffice, unless nothing else runs."""
@@ -152,12 +153,7 @@ class Asking:
         return free is None or free >= _NEEDED * (len(self._running) + 1)
 
     def _give_up(self) -> None:
-        """Ask what waits for questions that nobody asked; where there is none, end what needs such."""
-        ready = next((q for q in self._waiting if all(name in self._ended for name in q.needs)), None)
-        if ready is not None:
-            self._waiting.remove(ready)
-            self._running.append(self._start(ready))
-            return
+        """End what needs questions that nobody asked."""
         lacking = [(q, next(name for name in q.needs if name not in self._ended)) for q in self._waiting]
         self._waiting.clear()
         for question, name in lacking:

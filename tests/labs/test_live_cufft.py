@@ -53,7 +53,7 @@ def made(
     with Asking(str(prefix / "bin/python"), environ, workers=2, options=("-B",), deadline=300.0) as asking:
         for item in questions:
             argument = {**item.argument, "device": device, **more}  # type: ignore[dict-item]
-            asking.add((replace(item, argument=argument, script=script, needs=(), waits_for=()),))
+            asking.add((replace(item, argument=argument, script=script, needs=(), spoiled_by=()),))
         probes = asking.results(lambda _words: None)
     assert {p.reason for p in probes if p.ending != "answered"} == set()
     return replace(before, probes=(origin, *probes))

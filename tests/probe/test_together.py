@@ -100,9 +100,13 @@ def test_what_needs_an_answer_is_not_asked_without_it(ask: Asker) -> None:
     assert {found[name].ending for name in "xyz"} == {"skipped"}
 
 
-def test_what_only_waits_is_asked_however_the_other_ended(ask: Asker) -> None:
-    found = answers(ask("x", waits_for=("import bad",)), ask("bad", "os.abort()"))
-    assert endings(found) == {"bad": "crashed", "x": "answered"}
+def test_what_one_uses_is_free_for_the_next_however_the_first_ended(ask: Asker) -> None:
+    crowd = [ask("a", "os.abort()", uses=("GPU 0",)), ask("b", uses=("GPU 0", "GPU 1")), ask("c", uses=("GPU 1",))]
+    found = answers(*crowd)
+    assert endings(found) == {"a": "crashed", "b": "answered", "c": "answered"}
+    events = ask.events()
+    assert events.index("begin a") < events.index("begin b")
+    assert events.index("end c") < events.index("begin b")  # it had to wait for neither
 
 
 def test_what_needs_a_question_that_nobody_asks_is_not_waited_for(ask: Asker) -> None:
@@ -112,13 +116,6 @@ def test_what_needs_a_question_that_nobody_asks_is_not_waited_for(ask: Asker) ->
         "b": "import a was not asked",
         "c": "import nowhere was not asked",
     }
-
-
-def test_what_only_waits_for_such_a_question_is_asked(ask: Asker) -> None:
-    circle = ask("a", needs=("import b",)), ask("b", waits_for=("import a",))
-    found = answers(*circle, ask("c", waits_for=("import nowhere",)))
-    assert endings(found) == {"a": "answered", "b": "answered", "c": "answered"}
-    assert ask.events().index("end b") < ask.events().index("begin a")
 
 
 def test_a_question_that_is_not_to_be_asked_says_why(ask: Asker) -> None:

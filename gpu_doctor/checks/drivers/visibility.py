@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from gpu_doctor.model.hardware import Gpu
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.unknown import Unknown
-
-NAME = "CUDA_VISIBLE_DEVICES"
+from gpu_doctor.model.visible import VISIBLE_DEVICES, visible_gpus
 
 # What people write to keep a program from the GPU; anything else that names none is a slip.
 _ON_PURPOSE = ("", "-1", "none", "void", "nodevfiles")
@@ -24,30 +23,26 @@ class Hidden:
 
 
 def hidden(inventory: Inventory) -> Hidden | None:
-    """Return how the variable hides every GPU of this machine, or None where it does not or that cannot be told.
-
-    CUDA takes the entries up to the first that names no GPU: https://docs.nvidia.com/cuda/cuda-c-programming-guide/
-    """
-    value = inventory.host.variable(NAME)
+    """Return how the variable hides every GPU of this machine, or None where it does not or that cannot be told."""
+    value = inventory.host.variable(VISIBLE_DEVICES)
     if value is None or isinstance(inventory.gpus, Unknown) or not inventory.gpus:
         return None
+    if visible_gpus(value, inventory.gpus) != ():
+        return None
     first = value.split(",")[0].strip()
-    how = _why_nothing(first, inventory.gpus)
-    return Hidden(value, how, first.lower() in _ON_PURPOSE) if how else None
+    return Hidden(value, _why_nothing(first, inventory.gpus), first.lower() in _ON_PURPOSE)
 
 
 def _why_nothing(first: str, gpus: tuple[Gpu, ...]) -> str:
     if not first:
         return "is empty"
-    if first.isdecimal():
+    if first.isascii() and first.isdecimal():
         count = f"there is {len(gpus)} GPU" if len(gpus) == 1 else f"there are {len(gpus)} GPUs"
-        return f"names GPU {first}, and {count}, counted from 0" if int(first) >= len(gpus) else ""
-    if first.startswith("MIG-"):
-        return ""
+        return f"names GPU {first}, and {count}, counted from 0" if int(first) >= len(gpus) else "names one GPU twice"
     if first.startswith("GPU-"):
-        # Any beginning of a UUID that fits one GPU is enough for CUDA.
-        told = all(gpu.uuid for gpu in gpus)
         return (
-            f"names {first}, which no GPU here is" if told and not any(g.uuid.startswith(first) for g in gpus) else ""
+            "names one GPU twice"
+            if any(gpu.uuid.startswith(first) for gpu in gpus)
+            else f"names {first}, which no GPU here is"
         )
     return f"begins with {first}, which is no GPU"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpu_doctor.collect.questions.hardware import all_gpus
 from gpu_doctor.collect.questions.imports import again
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Inventory
@@ -27,6 +28,7 @@ def cuda_questions(inventory: Inventory, facts: Facts, thorough: bool) -> tuple[
             script="cuda_init.py",
             argument=None,
             deadline=_DEADLINE,
+            uses=all_gpus(inventory),
             skip=_why_not(inventory),
             again=again(python, _CODE),
         ),

@@ -67,21 +67,18 @@ def _series(first: Question, names: list[str], own: dict[str, str | None], inven
     """Yield the experiments on the GPU of a `torch-gpu` question, which knows what torch calls it."""
     device = dict(first.argument)["device"] if isinstance(first.argument, Mapping) else "cuda:0"
     python = inventory.interpreter.executable or "python"
-    before: tuple[str, ...] = ()
     for name in names:
-        question = Question(
+        yield Question(
             kind="cufft",
             subject=f"{first.subject}: {name}",
             script="cufft.py",
             argument={"experiment": name, "device": device, **own},
             deadline=_DEADLINE,
             needs=first.needs,
-            waits_for=before,
+            uses=first.uses,
             again=again(python, f"import torch; d = {device!r}; {_EXPERIMENTS[name]}"),
             environ=first.environ,
         )
-        before = (question.name,)
-        yield question
 
 
 def _transforms_fail(probe: Probe) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_doctor.collect.questions.hardware import why_no_gpu
+from gpu_doctor.collect.questions.hardware import DRIVER, all_gpus, why_no_gpu
 from gpu_doctor.collect.questions.imports import again
 from gpu_doctor.collect.questions.orders import imports_needed
 from gpu_doctor.facts.tables import Facts
@@ -35,6 +35,8 @@ def devices_questions(inventory: Inventory, facts: Facts, thorough: bool) -> tup
             argument={"module": module},
             deadline=_DEADLINE,
             needs=imports_needed((module,), inventory, facts),
+            spoiled_by=DRIVER,
+            uses=all_gpus(inventory),
             skip=why_no_gpu(inventory),
             again=again(python, f"import {module}; print({_CALLS[module]})"),
             environ=_MODEST,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from gpu_doctor.collect.questions.hardware import why_no_gpu
+from gpu_doctor.collect.questions.hardware import all_gpus, why_no_gpu
 from gpu_doctor.collect.questions.imports import again
 from gpu_doctor.collect.questions.orders import imports_needed
 from gpu_doctor.facts.stack import is_onnxruntime
@@ -98,6 +98,8 @@ def _session(inventory: Inventory, facts: Facts, provider: str, order: _Order) -
         deadline=_DEADLINE,
         after=order.after,
         needs=_imports_needed(order, inventory, facts),
+        # A session is opened on the first GPU.
+        uses=() if provider == "CPUExecutionProvider" else all_gpus(inventory)[:1],
         again=again(inventory.interpreter.executable or "python", code),
     )
 

@@ -32,6 +32,8 @@ def judged(value: str | None, gpus: tuple[Gpu, ...] | Unknown) -> tuple[str, boo
         ("1", ONE, ("names GPU 1, and there is 1 GPU, counted from 0", False)),
         ("2,0", TWO, ("names GPU 2, and there are 2 GPUs, counted from 0", False)),
         ("GPU-dead", TWO, ("names GPU-dead, which no GPU here is", False)),
+        ("1,1", TWO, ("names one GPU twice", False)),
+        ("GPU-5ebe,0", TWO, ("names one GPU twice", False)),
     ],
 )
 def test_every_gpu_is_hidden(value: str, gpus: tuple[Gpu, ...], expected: tuple[str, bool]) -> None:

@@ -65,9 +65,7 @@ def test_thorough_asks_one_gpu_that_is_well_and_provokes_an_error() -> None:
 
 def test_experiments_on_one_gpu_follow_one_another() -> None:
     questions = asked(seen(ILL, replace(ILL, subject="GPU 1"), gpus=(AMPERE, AMPERE)))
-    assert [q.waits_for for q in questions if q.subject.endswith("fresh process")] == [(), ()]
-    first = [q for q in questions if q.subject.startswith("GPU 0")]
-    assert [q.waits_for for q in first[1:]] == [(q.name,) for q in first[:-1]]
+    assert {q.subject.partition(":")[0]: q.uses for q in questions} == {"GPU 0": ("GPU 0",), "GPU 1": ("GPU 1",)}
     devices = {q.argument["device"] for q in questions if isinstance(q.argument, dict)}
     assert devices == {"cuda:0", "cuda:1"}
 
@@ -119,7 +117,7 @@ def triage(folder: Path, fault: str, first: Probe, thorough: bool = False) -> In
     before = seen(first)
     with Asking(sys.executable, {}, workers=4, options=("-I", "-S")) as asking:
         # They share no GPU here, so none has to wait for another.
-        asking.add(replace(q, script=script, needs=(), waits_for=()) for q in asked(before, thorough))
+        asking.add(replace(q, script=script, needs=(), spoiled_by=()) for q in asked(before, thorough))
         probes = asking.results(lambda _words: None)
     assert {p.reason for p in probes if p.ending != "answered"} == set()
     return replace(before, probes=(first, *probes))
@@ -150,24 +148,3 @@ def test_a_healthy_gpu_passes_every_experiment(tmp_path: Path) -> None:
         trials["GPU 0: sticky error", "a transform after a failed kernel"].value("ended") or ""
     )
     assert "powers of two" in (trials["GPU 0: half precision, other size", "half"].value("ended") or "")
-
-
-def test_a_question_waits_for_another_to_end_however_it_does(tmp_path: Path) -> None:
-    """One that crashed frees the GPU as well as one that answered."""
-    script = tmp_path / "question.py"
-    script.write_text(
-        "import os\n\ndef answer(argument, notes):\n"
-        "    there = os.path.exists(argument['file'])\n"
-        "    open(argument['file'], 'w').close()\n"
-        "    return {'there': there} if there else os._exit(3)\n"
-    )
-    argument = {"file": str(tmp_path / "written")}
-    first = Question("cufft", "first", str(script), argument, 60.0)
-    second = replace(first, subject="second", waits_for=(first.name,))
-    with Asking(sys.executable, {}, workers=2) as asking:
-        asking.add((second, first))
-        ended = asking.results(lambda _words: None)
-    assert [(p.subject, p.ending, p.value("there")) for p in ended] == [
-        ("first", "crashed", None),
-        ("second", "answered", "True"),
-    ]

@@ -32,6 +32,8 @@ def test_each_gpu_is_a_question_that_waits_for_torch() -> None:
     assert {first.skip, second.skip} == {""}
     assert first.needs == ("import torch",)
     assert first.environ == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert (first.uses, second.uses) == (("GPU 0",), ("GPU 1",))
+    assert first.spoiled_by == ("cuda-init libcuda.so.1",)
     assert first.again.startswith(f"{PREFIX}/bin/python -c ")
 
 
