@@ -175,7 +175,7 @@ def _inventory(
     progress: Progress,
 ) -> Inventory:
     from gpu_doctor.collect.inventory import take_inventory as take
-    from gpu_doctor.collect.live import Wish
+    from gpu_doctor.collect.wish import Wish
 
     wish = Wish(frozenset() if asking.static else kinds, asking.deadline, asking.thorough)
     return take(target, environ, facts, progress, wish)

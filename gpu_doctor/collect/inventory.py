@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from gpu_doctor.collect.hardware import Observed, ask_for_hardware
-from gpu_doctor.collect.live import Live, Wish
 from gpu_doctor.collect.packages import Packages, ReadElf, read_packages, read_shared_libraries
+from gpu_doctor.collect.wish import Wish
 from gpu_doctor.facts.imports import read_catalogue
 from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.facts.tables import Facts
@@ -33,6 +33,11 @@ def take_inventory(
     hardware = ask_for_hardware(target, host, environ, facts)
     progress("reading packages")
     packages = read_packages(target, environ)
+    if not wish.kinds:
+        return _static(target, packages, host, hardware, environ, progress)
+    # Whoever asks nothing pays nothing for asking.
+    from gpu_doctor.collect.live import Live
+
     with Live(packages, host, environ, facts, wish) as live:
         return live.complete(_static(target, packages, host, hardware, environ, progress), progress)
 

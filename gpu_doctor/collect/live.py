@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
 from gpu_doctor.collect.packages import Packages
@@ -17,9 +17,10 @@ from gpu_doctor.collect.questions.imports import import_questions
 from gpu_doctor.collect.questions.libraries import library_questions
 from gpu_doctor.collect.questions.ort import ort_questions
 from gpu_doctor.collect.questions.torch_gpu import torch_gpu_questions
+from gpu_doctor.collect.wish import Wish
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.hardware import Host
-from gpu_doctor.model.inventory import UNASKED, Inventory
+from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import KINDS, Kind, Probe
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.probe.compiled import Compiled, share_compiled
@@ -54,15 +55,6 @@ _AFTERWARDS: Mapping[Kind, Questions] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Say what to ask: these kinds, `deadline` seconds each (None: what suits each), `thorough` for everything."""
-
-    kinds: frozenset[Kind] = frozenset(KINDS)
-    deadline: float | None = None
-    thorough: bool = False
-
-
 class Live:
     """Ask while files are read; leaving its `with` block ends what still runs."""
 
@@ -72,12 +64,7 @@ class Live:
         self._asking: Asking | None = None
         self._ending = ExitStack()
         python = packages.interpreter.executable
-        if not wish.kinds:
-            self.unasked: Unknown | None = UNASKED
-        elif python is None or packages.program is None:
-            self.unasked = Unknown("there is no interpreter to ask")
-        else:
-            self.unasked = None
+        if python is not None and packages.program is not None:
             # Without any, each child would compile torch for itself, which takes longer than to import it.
             compiled = self._ending.enter_context(share_compiled(compile_anew=never_compiled(packages.distributions)))
             self._asking = self._ending.enter_context(_asking(python, host, environ, wish, compiled))
@@ -95,7 +82,7 @@ class Live:
     def complete(self, inventory: Inventory, progress: Progress) -> Inventory:
         """Return the inventory with the answers to all questions that it gives rise to."""
         if self._asking is None:
-            return replace(inventory, probes=self.unasked or ())
+            return replace(inventory, probes=Unknown("there is no interpreter to ask"))
         self._asking.add(self._questions(_ASKERS, inventory))
         seen = replace(inventory, probes=self._asking.results(progress))
         self._asking.add(self._questions(_AFTERWARDS, seen))

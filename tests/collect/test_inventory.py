@@ -8,7 +8,7 @@ import pytest
 from packaging.version import Version
 
 from gpu_doctor.collect.inventory import take_inventory
-from gpu_doctor.collect.live import Wish
+from gpu_doctor.collect.wish import Wish
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import UNASKED, Inventory
 from gpu_doctor.model.target import Target

@@ -10,8 +10,8 @@ import pytest
 from gpu_doctor.checks.engine.registry import load_rules
 from gpu_doctor.checks.engine.run import run_rules
 from gpu_doctor.collect.inventory import take_inventory
-from gpu_doctor.collect.live import Wish
 from gpu_doctor.collect.questions.ctranslate2 import ctranslate2_questions
+from gpu_doctor.collect.wish import Wish
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.probes import Probe
