@@ -8,6 +8,7 @@ through one anonymous file, so whatever the child prints is only a log. Nothing 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -27,6 +28,8 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 _RUNNER = SCRIPTS / "_runner.py"
 _REASON_LIMIT = 500
+# The words of the runner, and of a Python (before 3.7) that cannot even read it.
+_TOO_OLD = re.compile(r"Python is older than 3\.8|_runner\.py\", line \d+\n.*\nSyntaxError: ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class Answer:
     `answered`: `value` is the JSON value. `raised`: the question ended with the exception in `reason`. `crashed`: the
     process ended without an answer, by a signal or an exit code. `timed out`: its process group was killed at the
     deadline. `stuck`: it survived even that and is still there. `unrunnable`: the interpreter did not get as far as
-    the question. `reason` is one plain clause, empty when answered; `log` is the end of the child's output, cleaned.
-    `told` is all that the child left in the channel, however it ended.
+    the question, however it ended. `reason` is one plain clause, empty when answered; `log` is the end of the child's
+    output, cleaned. `told` is all that the child left in the channel.
     """
 
     ending: Ending
@@ -51,26 +54,31 @@ class Answer:
 class Pending:
     """Hold a question that was asked and not yet answered; leaving its `with` block ends the child."""
 
-    def __init__(self, channel: Channel, deadline: float) -> None:
+    def __init__(self, deadline: float) -> None:
         self._deadline = deadline
         self._began = time.monotonic()
         self._leash: Leash | None = None
         self._answer: Answer | None = None
-        self._channel = channel
-        # The kernel ends the child when nobody holds the other end any more, however this process ends.
-        self._lifeline, self._hold = map(above_streams, os.pipe())
+        self._channel: Channel | None = None
+        self._hold = -1
 
-    def _start(self, command: list[str], script: str, environ: Mapping[str, str], memory_limit: int | None) -> None:
-        channel = self._channel
-        numbers = (channel.descriptor, channel.begin, self._lifeline, self._deadline)
-        command = [*command, str(_RUNNER), str(SCRIPTS / script), *map(str, numbers)]
-        keep_open = (channel.descriptor, self._lifeline)
+    def _start(
+        self, argument: object, command: list[str], script: str, environ: Mapping[str, str], memory_limit: int | None
+    ) -> None:
+        lifeline = -1
         try:
-            self._leash = Leash(command, environ, self._deadline, keep_open, memory_limit)
-        except (OSError, ValueError) as error:
+            self._channel = channel = Channel(argument)
+            # The kernel ends the child when nobody holds the other end any more, however this process ends.
+            lifeline, self._hold = map(above_streams, os.pipe())
+            numbers = (channel.descriptor, channel.begin, lifeline, self._deadline)
+            asked = [*command, str(_RUNNER), str(SCRIPTS / script), *map(str, numbers)]
+            self._leash = Leash(asked, environ, self._deadline, (channel.descriptor, lifeline), memory_limit)
+        except (OSError, ValueError, RuntimeError) as error:
+            # No such program; or no file, process or thread is left for us, and a thread's want is a RuntimeError.
             self._finish("unrunnable", None, f"{command[0]} cannot be started: {_os_reason(error)}", "")
         finally:
-            os.close(self._lifeline)
+            if lifeline >= 0:
+                os.close(lifeline)
 
     @property
     def over(self) -> bool:
@@ -93,6 +101,7 @@ class Pending:
         """Return the answer, waiting for it at most until the deadline and the seconds a kill takes."""
         if self._answer is None:
             assert self._leash is not None
+            assert self._channel is not None
             departure = self._leash.wait()
             told = self._channel.told()
             ending, value, reason = self._judge(departure, told)
@@ -119,7 +128,8 @@ class Pending:
         self._close()
 
     def _close(self) -> None:
-        self._channel.close()
+        if self._channel is not None:
+            self._channel.close()
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
@@ -134,13 +144,12 @@ class Pending:
             return "answered", told.result["answer"], ""
         if "raised" in told.result:
             return "raised", None, _shortened(str(told.result["raised"]))
-        if departure.memory:
-            return "crashed", None, f"was stopped because it held {departure.memory / 2**30:.1f} GiB of memory"
-        if departure.how == "killed":
+        if not told.started:
+            # What no question had begun to ask for is no fault of what it asks about.
+            return "unrunnable", None, _before_the_question(departure, self._deadline)
+        if departure.how == "killed" and not departure.memory:
             return "timed out", None, late + (": a signal had stopped it" if departure.suspended else "")
-        if departure.starved:
-            return "crashed", None, f"was killed by {_signal_name(signal.SIGKILL)}: the machine ran out of memory"
-        return _without_answer(departure.returncode or 0, started=told.started, log=departure.log)
+        return "crashed", None, _death(departure) or f"ended with exit code {departure.returncode} without an answer"
 
 
 def start(
@@ -159,8 +168,8 @@ def start(
     more than `memory_limit` bytes is ended. `options` go to the interpreter, such as `-I`. Never raises for anything
     that the child or its interpreter does.
     """
-    pending = Pending(Channel(argument), deadline)
-    pending._start([python, *options], script, os.environ if environ is None else environ, memory_limit)
+    pending = Pending(deadline)
+    pending._start(argument, [python, *options], script, os.environ if environ is None else environ, memory_limit)
     return pending
 
 
@@ -196,14 +205,26 @@ def _shortened(words: str) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
-def _without_answer(returncode: int, *, started: bool, log: str) -> tuple[Ending, None, str]:
-    if returncode < 0:
-        return "crashed", None, f"was killed by {_signal_name(-returncode)}"
-    if started:
-        return "crashed", None, f"ended with exit code {returncode} without an answer"
-    last_line = log.rpartition("\n")[2]
+def _death(departure: Departure) -> str:
+    """Return what killed a child before its deadline, or nothing where it left by itself."""
+    if departure.memory:
+        return f"was stopped because it held {departure.memory / 2**30:.1f} GiB of memory"
+    returncode = departure.returncode or 0
+    if returncode >= 0:
+        return ""
+    return f"was killed by {_signal_name(-returncode)}" + (": the machine ran out of memory" * departure.starved)
+
+
+def _before_the_question(departure: Departure, deadline: float) -> str:
+    """Say how an interpreter ended that had not yet got as far as the question."""
+    if _TOO_OLD.search(departure.log):
+        return "its Python is older than 3.8, and older ones cannot be asked"
+    last_line = departure.log.rpartition("\n")[2]
     said = f": {last_line}" if last_line else ""
-    return "unrunnable", None, f"the interpreter ended with exit code {returncode} before the question{said}"
+    if departure.how == "killed" and not departure.memory:
+        return f"the interpreter did not come to the question in {deadline:g} s{said}"
+    how = _death(departure) or f"ended with exit code {departure.returncode}"
+    return f"the interpreter {how} before the question{said}"
 
 
 def _signal_name(number: int) -> str:
@@ -213,5 +234,5 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _os_reason(error: OSError | ValueError) -> str:
+def _os_reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -11,10 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpu_doctor.probe.output import clean
+
 _LIMIT = 16 * 2**20
 _LINES = 20_000
 _FRAME = re.compile(r'^  File "(.*)", line (\d+|\?\?\?) in (.*)$')
 _FRAMES = 12
+_TRIALS = 500
+_NAME = 500
 # The machinery of `import` says nothing about who imports.
 _MACHINERY = ("<frozen importlib", "_runner.py")
 
@@ -23,8 +27,8 @@ _MACHINERY = ("<frozen importlib", "_runner.py")
 class Told:
     """Hold what a child told before it ended: `result` has the key `answer` or `raised` where it came so far.
 
-    `trials` are its finished experiments, `doing` the one that it had begun, `loading` the library that it last began
-    to load, `stack` its frames at its death, the innermost first.
+    `trials` are its finished experiments (of too many, the first ones and the last), `doing` the one that it had begun,
+    `loading` the library that it last began to load, `stack` its frames at its death, the innermost first.
     """
 
     started: bool = False
@@ -107,16 +111,22 @@ def _lines(received: bytes) -> Iterator[str]:
 
 def _note(told: Told, entry: Mapping[str, Any]) -> None:
     if "begin" in entry:
-        told.doing = str(entry["begin"])
+        told.doing = _plain(entry["begin"])
     elif "trial" in entry:
+        del told.trials[_TRIALS:]
         told.trials.append(entry)
         told.doing = ""
     elif "loading" in entry:
-        told.loading = str(entry["loading"])
+        told.loading = _plain(entry["loading"])
     elif "started" in entry:
         told.started = True
     elif "answer" in entry or "raised" in entry:
         told.result = dict(entry)
+
+
+def _plain(value: object) -> str:
+    """Return a name as the child wrote it, without anything that could steer a terminal."""
+    return clean(str(value).encode("utf-8", "replace"), _NAME)
 
 
 def _parse(line: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal
 
@@ -88,7 +88,19 @@ class Leash:
         self._pipes = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe is not None]
         _LEASHED.add(self)
         _answer_signals()
-        threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True).start()
+        except BaseException:  # there is no thread left for us
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """End a child that nobody can watch."""
+        self._kill_group()
+        self._process.wait()
+        self._close_pipes(self._pipes)
+        _LEASHED.discard(self)
+        self._done.set()
 
     def wait(self) -> Departure:
         """Wait until the child is gone or given up; an exception such as Ctrl-C ends the child first."""
@@ -126,7 +138,7 @@ class Leash:
             self._suspended = not ended and _state(self._process.pid) == "T"
             self._kill_group()
             dead = ended or self._listen_until_exit(time.monotonic() + _DEATH_SECONDS, patient=True)
-            self._collect_stragglers(tidy=ended)
+            self._collect_stragglers()
             self._departure = self._part(ended, dead)
         finally:
             self._close_pipes(self._pipes)
@@ -207,16 +219,12 @@ class Leash:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _collect_stragglers(self, tidy: bool) -> None:
-        """Read what is left of the output; kill descendants in other groups where there may be some.
-
-        A descendant that outlived the group either still holds the output open or belongs to a child that was killed.
-        """
+    def _collect_stragglers(self) -> None:
+        """Read what is left of the output, and kill the descendants that left the group."""
+        _kill_marked(self._token)
         until = time.monotonic() + _DRAIN_SECONDS
         while self._pipes and time.monotonic() < until:
             self._listen(_LONGEST_PAUSE)
-        if self._pipes or not tidy:
-            _kill_marked(self._token)
 
 
 _LEASHED: set[Leash] = set()
@@ -261,11 +269,23 @@ def _read(path: str) -> str:
 
 
 def _kill_marked(token: str) -> None:
-    """Kill every process whose environment carries this mark."""
+    """Kill every process whose environment carries this mark, and what those started while they were looked for."""
     mark = f"{MARKER}={token}".encode()
+    until = time.monotonic() + _DEATH_SECONDS
+    found: set[int] = set()
+    while time.monotonic() < until:
+        fresh = set(_marked(mark)) - found
+        if not fresh:
+            return
+        found |= fresh
+        for pid in fresh:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _marked(mark: bytes) -> Iterator[int]:
     for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
-            if mark in file.read():
-                os.kill(int(name), signal.SIGKILL)
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
+                if mark in file.read():
+                    yield int(name)

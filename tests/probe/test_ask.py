@@ -18,6 +18,7 @@ import pytest
 
 from gpu_doctor.probe.ask import Answer, ask, start
 from tests.probe.processes import alive, dies, left_behind
+from tests.probe.pythons import python_of
 
 
 @pytest.fixture(autouse=True)
@@ -226,6 +227,26 @@ with open({str(told)!r}, "w") as file: file.write(f"{{child.pid}}\\n")
     assert dies(told_pid(told))
 
 
+@pytest.mark.parametrize("ending", ["return 1", "os.abort()"])
+def test_a_daemon_that_lets_go_of_everything_is_found(question: Questioner, tmp_path: Path, ending: str) -> None:
+    told = tmp_path / "pid"
+    body = f"""\
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open({str(told)!r}, "w") as file: file.write(f"{{os.getpid()}}\\n")
+        os.closerange(0, 256)
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+while not os.path.exists({str(told)!r}): time.sleep(0.01)
+{ending}
+"""
+    assert question(body).ending == ("answered" if ending == "return 1" else "crashed")
+    assert left_behind() == []
+    assert dies(told_pid(told))
+
+
 def test_a_flood_leaves_its_tail(question: Questioner) -> None:
     body = "[os.write(1, b'x' * 1000000) for _ in range(100)]; os.write(1, b'\\nend'); return 'still here'"
     answer = question(body)
@@ -256,9 +277,9 @@ def test_a_child_that_survives_the_kill_is_given_up(
         patch.setattr("gpu_doctor.probe.leash._DEATH_SECONDS", 0.1)
         patch.setattr("gpu_doctor.probe.leash._kill_marked", lambda _token: None)
         patch.setattr(os, "killpg", lambda _group, _number: None)
-        answer = question(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)", deadline=1)
+        answer = question(f"open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(600)", deadline=3)
     assert answer.ending == "stuck"
-    assert re.fullmatch(r"did not answer in 1 s and cannot be killed( \(it stands in \w+\))?", answer.reason)
+    assert re.fullmatch(r"did not answer in 3 s and cannot be killed( \(it stands in \w+\))?", answer.reason)
     assert answer.told.stack != ()
     pid = told_pid(told)
     assert alive(pid)
@@ -293,6 +314,49 @@ def test_an_interpreter_that_dies_before_the_question_is_unrunnable(question: Qu
     assert answer.ending == "unrunnable"
     said = "ModuleNotFoundError: No module named 'encodings'"
     assert answer.reason == f"the interpreter ended with exit code 1 before the question: {said}"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("kill -SEGV $$", r"the interpreter was killed by SIGSEGV \(Segmentation fault\) before the question"),
+        ("sleep 600", "the interpreter did not come to the question in 2 s"),
+        ("echo hello; exit 0", "the interpreter ended with exit code 0 before the question: hello"),
+    ],
+)
+def test_what_happens_before_the_question_is_the_interpreters_own(
+    question: Questioner, tmp_path: Path, line: str, reason: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{line}\n")
+    python.chmod(0o755)
+    answer = ask(question.write("return 1"), str(python), deadline=2 if "sleep" in line else 20)
+    assert answer.ending == "unrunnable"
+    assert re.fullmatch(reason, answer.reason)
+
+
+@pytest.mark.parametrize("series", ["2.7", "3.6", "3.7"])
+def test_a_python_that_is_too_old_is_told_so(question: Questioner, series: str) -> None:
+    answer = ask(question.write("return 1"), python_of(series), deadline=20)
+    said = "its Python is older than 3.8, and older ones cannot be asked"
+    assert (answer.ending, answer.reason) == ("unrunnable", said)
+
+
+@pytest.mark.parametrize("place", ["threading.Thread.start", "os.pipe", "os.memfd_create", "subprocess.Popen"])
+def test_a_machine_that_has_nothing_left_for_us_is_told(
+    question: Questioner, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def spent(*_: object, **__: object) -> None:
+        # The words of a thread that cannot start; all else says it as the kernel does.
+        raise RuntimeError("can't start new thread") if "Thread" in place else OSError(24, "Too many open files")
+
+    script = question.write("time.sleep(600)")
+    with monkeypatch.context() as patch:
+        patch.setattr(place, spent)
+        patch.setattr("tempfile.TemporaryFile", spent)
+        answer = ask(script, sys.executable, deadline=20)
+    assert answer.ending == "unrunnable"
+    assert re.search(r"cannot be started: (can't start new thread|Too many open files)$", answer.reason)
 
 
 def test_a_real_interpreter_without_its_standard_library_is_unrunnable(question: Questioner, tmp_path: Path) -> None:

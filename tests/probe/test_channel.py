@@ -95,4 +95,12 @@ def test_of_a_flood_the_beginning_and_the_end_are_read() -> None:
     middle = b'{"trial": "x"}\n' * 100_000
     told = read(b'{"trial": "first"}\n' + middle + b'{"trial": "last"}\n{"answer": 1}\n')
     assert (told.trials[0]["trial"], told.trials[-1]["trial"], told.result) == ("first", "last", {"answer": 1})
-    assert len(told.trials) < 20_000
+    assert len(told.trials) < 1000
+
+
+@pytest.mark.parametrize("key", ["begin", "loading"])
+def test_a_name_is_plain_and_short(key: str) -> None:
+    steering = read(f'{{"{key}": "\\u001b[2Jname\\u202e"}}'.encode())
+    assert (steering.doing or steering.loading) == "name"
+    torn = read(f'{{"{key}": "\\ud800{"x" * 10_000}"}}'.encode())
+    assert len(torn.doing or torn.loading) <= 500

@@ -103,6 +103,8 @@ class Notes:
 
 def main() -> None:
     """Answer, and end this process without letting any library tidy up."""
+    if sys.version_info < (3, 8):  # noqa: UP036 - the patient's Python is any
+        sys.exit("this Python is older than 3.8")
     script, seconds = sys.argv[1], float(sys.argv[5])
     channel, begin, lifeline = map(int, sys.argv[2:5])
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
