@@ -8,7 +8,8 @@ that is cut short, a cuDNN older than the one torch was built with.
 Why it matters. "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cuDNN version incompatibility", a bus error, or "Unable to
 load any of {libcudnn_cnn…}" though the file is there: its words leave out that ld.so refused it.
 
-What to do. Write the files of the one cuDNN package again, in the version that the other packages ask for.
+What to do. Write the files of the one cuDNN package again, in the version that the other packages ask for. Where
+cuDNN 8 asks for the driver by a name that the driver does not have, give it that name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_doctor.checks.loading import cudnn_loaders as loaders
+from gpu_doctor.checks.loading.driver_names import driver_name_remedy
 from gpu_doctor.checks.loading.reach import gaps
 from gpu_doctor.checks.loading.witnesses import bad, loader_subject
 from gpu_doctor.checks.shared.live import answers, failures, testimony
@@ -39,6 +41,7 @@ RULE = Rule(
         r"CUDNN_STATUS_SUBLIBRARY_(VERSION_MISMATCH|LOADING_FAILED)",
         r"cuDNN version incompatibility: PyTorch was compiled",
         r"libcudnn\S*: undefined symbol",
+        r"Could not load library libcudnn_cnn_infer\.so\.8\. Error: libcuda\.so: cannot open",
     ),
     probes=("cudnn",),
 )
@@ -51,7 +54,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     for probe in answers(inventory, "cudnn"):
         if probe.subject not in explained and not loaders.is_part_by_part(probe):
             for trial in failures(probe):
-                if bad(probe, trial):
+                if bad(inventory, probe, trial):
                     first.setdefault(probe.subject, (probe, trial))
     for probe, trial in first.values():
         yield _finding(inventory, probe, trial)
@@ -75,7 +78,7 @@ def _finding(inventory: Inventory, probe: Probe, trial: Trial) -> Finding:
         subject=probe.subject,
         message=f"{_whose(inventory, probe.subject, loader)} is found and does not work: {how}{why}.",
         evidence=tuple(row for witness in ((probe, trial), *parts) for row in testimony(*witness)),
-        remedy=_remedy(inventory, loader),
+        remedy=driver_name_remedy(inventory.host, probe, trial) or _remedy(inventory, loader),
         seats=loaders.seats(inventory, loader),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpu_doctor.model.hardware import Variable
+from gpu_doctor.model.hardware import DriverLibrary, Variable
 from gpu_doctor.model.inventory import Damage, Inventory, Overlap
 from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import Unknown
@@ -21,6 +21,10 @@ FOUND = resolution(LOADER, "torch", "libcudnn_ops.so.9", found=OPS, after=("torc
 SUBJECT = "torch: libcudnn.so.9"
 UNSUPPORTED = "RuntimeError: cuDNN version incompatibility: PyTorch was compiled against (9, 8, 0) but found (9, 1, 0)"
 MISMATCH = "cudnnOpsVersionCheck returned 1002: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"
+NO_DRIVER = "OSError: libcuda.so.1: cannot open shared object file: No such file or directory"
+NO_NAME = (
+    "Could not load library libcudnn_cnn_infer.so.8. Error: libcuda.so: cannot open shared object file: No such file"
+)
 SYMBOL = f"OSError: {SITE}/{OPS}: undefined symbol: _ZN5cudnn5graph, version libcudnn_graph.so.9"
 
 
@@ -76,7 +80,7 @@ def test_a_loader_that_nobody_is_known_to_use_belongs_to_its_package() -> None:
 
 def test_several_import_orders_are_one_illness() -> None:
     finding = only(judge("cudnn-broken", sick(died(), died(after=("torch", "ctranslate2")))))
-    assert "after torch, cudnnOpsVersionCheck" in finding.evidence[0].what
+    assert "cudnnOpsVersionCheck of libcudnn.so.9, after import torch" in finding.evidence[0].what
 
 
 @pytest.mark.parametrize(
@@ -89,11 +93,37 @@ def test_several_import_orders_are_one_illness() -> None:
         ),
         died(reason="was killed by SIGKILL (Killed)"),
         died(reason="was stopped because it held 4.0 GiB of memory"),
+        probe("cudnn", SUBJECT, "answered", trial("libcudnn_engines_runtime_compiled.so.9", "failed", NO_DRIVER)),
+        died("cudnnCnnInferVersionCheck", log=NO_NAME),
     ],
-    ids=["all passed", "the import failed", "timed out", "killed from outside", "too much memory"],
+    ids=[
+        "all passed",
+        "the import failed",
+        "timed out",
+        "killed from outside",
+        "too much memory",
+        "no driver",
+        "no driver, cuDNN 8",
+    ],
 )
 def test_what_proves_nothing_is_no_finding(healthy: Probe) -> None:
     assert judge("cudnn-broken", sick(healthy)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("folder", "wsl", "line"),
+    [
+        ("/usr/lib/wsl/lib", True, "export LD_LIBRARY_PATH=/usr/lib/wsl/lib"),
+        ("/usr/lib/x86_64-linux-gnu", False, "sudo ln -s libcuda.so.1 /usr/lib/x86_64-linux-gnu/libcuda.so"),
+    ],
+)
+def test_cudnn_8_asks_for_the_driver_by_a_name_that_it_need_not_have(folder: str, wsl: bool, line: str) -> None:
+    path = f"{folder}/libcuda.so.1"
+    library = DriverLibrary(path, path, "580.95.05", "wsl" if wsl else "driver", "ld.so.cache")
+    here = host(libcuda=library, wsl=wsl)
+    finding = only(judge("cudnn-broken", sick(died("cudnnCnnInferVersionCheck", log=NO_NAME), host=here)))
+    assert finding.severity == "error"
+    assert commands(finding) == [line]
 
 
 def test_parts_that_are_nowhere_are_another_rules() -> None:

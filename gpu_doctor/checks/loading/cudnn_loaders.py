@@ -23,7 +23,7 @@ def is_part_by_part(probe: Probe) -> bool:
 def refused_parts(inventory: Inventory, subject: str) -> tuple[tuple[Probe, Trial], ...]:
     """Return the experiments that show which parts of this loader ld.so refuses, and with which words."""
     probes = asked(inventory, "cudnn", f"{subject}{_PART_BY_PART}")
-    return tuple((probe, trial) for probe in probes for trial in failures(probe) if bad(probe, trial))
+    return tuple((probe, trial) for probe in probes for trial in failures(probe) if bad(inventory, probe, trial))
 
 
 def loader(inventory: Inventory, subject: str) -> Library | None:
@@ -47,7 +47,7 @@ def verdict(inventory: Inventory, paths: Collection[str]) -> tuple[Proof, tuple[
     """Tell what live processes say of the loaders at these paths, with the testimony where one of them fails."""
     found = ((probe, loader(inventory, probe.subject)) for probe in asked(inventory, "cudnn"))
     mine = [probe for probe, file in found if file is not None and file.path in paths]
-    rows = (testimony(probe, trial) for probe in mine for trial in failures(probe) if bad(probe, trial))
+    rows = (testimony(probe, trial) for probe in mine for trial in failures(probe) if bad(inventory, probe, trial))
     proven = next(rows, ())
     if proven:
         return "proven", proven

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gpu_doctor.checks.loading.driver_names import lacks_driver
 from gpu_doctor.checks.shared.live import asked, failures, testimony
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
@@ -33,13 +34,18 @@ def proofs(inventory: Inventory, resolution: Resolution) -> tuple[Evidence, ...]
     return tuple(
         row
         for probe, trial in _witnesses(inventory, resolution)
-        if bad(probe, trial)
+        if bad(inventory, probe, trial)
         for row in testimony(probe, trial)
     )
 
 
-def bad(probe: Probe, trial: Trial) -> bool:
-    """Tell whether an experiment proves something: a child that was ended from outside, or never ended, does not."""
+def bad(inventory: Inventory, probe: Probe, trial: Trial) -> bool:
+    """Tell whether an experiment proves something of what was tried.
+
+    A child that was ended from outside or never ended does not, nor does the want of a driver.
+    """
+    if lacks_driver(inventory.host, probe, trial):
+        return False
     if trial.outcome != "died":
         return trial in failures(probe)
     return probe.ending == "crashed" and not any(word in probe.reason for word in _ENDED)
@@ -63,7 +69,7 @@ def _corrected(inventory: Inventory, resolution: Resolution) -> Resolution:
     for probe, trial in _witnesses(inventory, resolution):
         if resolution.found is None and trial.outcome == "passed" and not _loader_died(probe, resolution):
             return replace(resolution, found=trial.value("opened") or _mapped(probe, resolution), rule=SEEN)
-        if resolution.found is not None and probe.kind == "library" and bad(probe, trial):
+        if resolution.found is not None and probe.kind == "library" and bad(inventory, probe, trial):
             return replace(resolution, found=None, rule=f"{NOT_SEEN}: {trial.detail}")
     return resolution
 

@@ -106,4 +106,4 @@ def test_the_import_that_fails_for_want_of_it_is_its_proof() -> None:
 )
 def test_a_child_that_was_ended_from_outside_proves_nothing(ending: str, reason: str, proves: bool) -> None:
     last = trial("cudnnGetVersion", "died", reason)
-    assert bad(probe("cudnn", "pkg: x", ending, last, reason=reason), last) is proves
+    assert bad(inventory(), probe("cudnn", "pkg: x", ending, last, reason=reason), last) is proves
