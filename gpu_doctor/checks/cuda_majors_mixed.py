@@ -67,15 +67,15 @@ def _gaps(inventory: Inventory) -> tuple[Gap, ...]:
 
 def _finding(inventory: Inventory, facts: Facts, torch: CudaBuild, other: CudaBuild, missing: list[Gap]) -> Finding:
     names = ", ".join(dict.fromkeys(r.names[-1] for gap in missing for r in gap.missing))
-    evidence = [torch.evidence(), other.evidence()]
-    evidence += [row for gap in missing for row in gap.evidence()]
+    seen = [row for gap in missing for row in gap.testimony]
+    evidence = [*seen, torch.evidence(), other.evidence(), *(row for gap in missing for row in gap.evidence())]
     return Finding(
         rule=RULE.id,
         severity="error",
         subject=f"torch (CUDA {torch.major}) and {other.distribution.name} (CUDA {other.major})",
         message=f"{torch.distribution.label} brings CUDA {torch.major}; {other.distribution.label} is built for "
         f"CUDA {other.major} and finds no {names}.",
-        evidence=tuple(evidence),
+        evidence=tuple(dict.fromkeys(evidence)),
         remedy=_remedy(inventory, facts, torch, other),
         seats=(other.distribution.name, *(gap.consumer for gap in missing)),
     )

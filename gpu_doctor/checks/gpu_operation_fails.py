@@ -1,9 +1,9 @@
-"""An operation on the GPU fails, in a torch that can be imported, on data that cannot be wrong.
+"""An operation on the GPU fails, in a package that can be imported, on data that cannot be wrong.
 
-What it finds. Each GPU is asked for what programs ask it: a kernel, memory, copies, matrix products, convolutions
-through cuDNN, attention, linear algebra. What fails for a reason that has a rule of its own is reported there; what is
-left is reported here in torch's own words: cuBLAS or cuDNN that does not start, a kernel that breaks the context, a
-driver that refuses.
+What it finds. Each GPU is asked for what programs ask it: in torch a kernel, memory, copies, matrix products,
+convolutions through cuDNN, attention, linear algebra; in CTranslate2 and ONNX Runtime a tiny model and a convolution.
+What fails for a reason that has a rule of its own is reported there; what is left is reported here in the package's own
+words: cuBLAS or cuDNN that does not start, a kernel that breaks the context, a driver that refuses.
 
 Why it matters. The same call fails in every program, where it looks like the program's fault. After an illegal memory
 access the process can use the GPU no more, and every later call reports the error of the first.
@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_doctor.checks.gpus.gpu_errors import explained
-from gpu_doctor.checks.gpus.gpu_trials import gpu_name, owned
-from gpu_doctor.checks.shared.live import answers, failures, testimony
+from gpu_doctor.checks.gpus.gpu_trials import Witness, gpu_answers, gpu_name, illnesses, package, subject
+from gpu_doctor.checks.shared.live import failures, testimony
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.probes import Probe, Trial
+from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import Unknown
 
 RULE = Rule(
@@ -43,7 +43,7 @@ RULE = Rule(
         r"an illegal memory access was encountered",
         r"device-side assert triggered",
     ),
-    probes=("torch-gpu",),
+    probes=("torch-gpu", "ctranslate2", "ort-session"),
 )
 
 _SHOWN = 5
@@ -51,28 +51,29 @@ _SHOWN = 5
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each GPU on which an experiment failed that no other rule reports."""
-    for probe in answers(inventory, "torch-gpu"):
-        failed = owned(inventory, probe, RULE.id)
-        if failed:
-            yield _finding(inventory, probe, failed)
-        elif probe.ending != "answered" and not failures(probe):
+    probes = gpu_answers(inventory, *RULE.probes)
+    for failed in illnesses(inventory, probes, RULE.id):
+        yield _finding(inventory, failed)
+    for probe in probes:
+        if probe.ending != "answered" and not failures(probe):
             yield _between(inventory, probe)
 
 
-def _finding(inventory: Inventory, probe: Probe, failed: tuple[Trial, ...]) -> Finding:
+def _finding(inventory: Inventory, failed: tuple[Witness, ...]) -> Finding:
+    probe, first = failed[0]
     made = [trial for trial in probe.trials if trial.outcome != "skipped"]
-    what, remedy = explained(failed[0].detail)
-    names = ", ".join(f"`{trial.name}`" for trial in failed[:_SHOWN])
-    rows = [row for trial in failed[:_SHOWN] for row in testimony(probe, trial)]
-    message = f"{len(failed)} of {len(made)} experiments on {gpu_name(probe)} fail ({names}): {failed[0].detail}"
-    rows += [
-        Evidence("free memory in bytes", m.value, "", probe.again) for m in probe.measured if m.name == "free memory"
-    ]
-    rows += _mapped(probe, failed[0].detail)
+    mine = [trial for witness, trial in failed if witness is probe]
+    what, remedy = explained(first.detail)
+    names = ", ".join(f"`{trial.name}`" for trial in mine[:_SHOWN])
+    rows = [row for witness in failed[:_SHOWN] for row in testimony(*witness)]
+    message = f"{len(mine)} of {len(made)} experiments on {gpu_name(probe)} fail ({names}): {first.detail}"
+    free = probe.value("free memory")
+    rows += [Evidence("free memory in bytes", free, "", probe.again)] if free else []
+    rows += _mapped(probe, first.detail)
     return Finding(
         rule=RULE.id,
         severity="error",
-        subject=probe.subject,
+        subject=subject(probe),
         message=f"{message.rstrip('.')}.{what}",
         evidence=tuple(dict.fromkeys(rows)),
         remedy=remedy,
@@ -82,7 +83,7 @@ def _finding(inventory: Inventory, probe: Probe, failed: tuple[Trial, ...]) -> F
 
 def _between(inventory: Inventory, probe: Probe) -> Finding:
     message = f"The experiments on {gpu_name(probe)} ended early: {probe.reason}."
-    return Finding(RULE.id, "error", probe.subject, message, testimony(probe), seats=_seats(inventory, probe))
+    return Finding(RULE.id, "error", subject(probe), message, testimony(probe), seats=_seats(inventory, probe))
 
 
 def _mapped(probe: Probe, detail: str) -> list[Evidence]:
@@ -92,6 +93,8 @@ def _mapped(probe: Probe, detail: str) -> list[Evidence]:
 
 
 def _seats(inventory: Inventory, probe: Probe) -> tuple[str, ...]:
+    name = package(probe)
     mapped = [path for m in probe.measured if m.name.endswith(".so") for path in m.value.split(", ")]
     known = (inventory.library(path) for path in mapped)
-    return ("driver", "torch", *mapped, *(library.path for library in known if library is not None))
+    used = (r.consumer for r in inventory.resolutions if name != "torch" and (r.package or "").startswith(name))
+    return tuple(dict.fromkeys(("driver", name, *mapped, *(lib.path for lib in known if lib is not None), *used)))

@@ -61,7 +61,7 @@ def _clash(inventory: Inventory, packages: list[Distribution], overlap: Overlap 
     severity: Severity = "warning" if works else "error"
     message = f"{' and '.join(d.label for d in packages)} share one folder; {_outcome(winner, wanted, lost=bool(lost))}"
     remedy = _reinstall(inventory, names, wanted)
-    return Finding(RULE.id, severity, " and ".join(names), message, (*evidence, *lost), remedy, ("onnxruntime", *names))
+    return Finding(RULE.id, severity, " and ".join(names), message, (*lost, *evidence), remedy, ("onnxruntime", *names))
 
 
 def _shared(overlap: Overlap) -> list[Evidence]:

@@ -84,7 +84,7 @@ def _finding(inventory: Inventory, facts: Facts, missing: Lack, gap: Gap | None,
         severity=missing.severity(inventory),
         subject=missing.package.label,
         message=missing.sentence(),
-        evidence=(*(gap.evidence() if gap else ()), *missing.evidence()),
+        evidence=(*missing.evidence(), *(gap.evidence() if gap else ())),
         remedy=missing.remedy(inventory, facts),
         seats=("onnxruntime", "onnxruntime-gpu", provider.path, *(("driver",) if missing.crashes else ())),
     )

@@ -5,7 +5,7 @@ own. What raises, crashes or never ends is told with its reason: a module that i
 loader does not find, a package built for another torch or another NumPy, a name that a newer release removed.
 
 Why it matters. The package cannot be used at all, and what imports it fails with it. Those that fail with another
-stand under it, so that one illness is one alarm.
+stand under it, so that one illness is one alarm. Without triton torch loses torch.compile alone: a warning.
 
 What to do. What the reason says: install what is missing, or the release that fits. A package that only wants a GPU
 at its import, on a machine without one, is not ill; that is said and not judged.
@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gpu_doctor.checks.imports.errors import failed_imports, how, label, seats
-from gpu_doctor.checks.imports.reasons import reason
+from gpu_doctor.checks.imports.reasons import alone_lost, reason
 from gpu_doctor.checks.imports.torchcodec import NAME as TORCHCODEC
 from gpu_doctor.checks.imports.torchcodec import illness
 from gpu_doctor.checks.shared.live import answers, testimony
@@ -75,13 +75,14 @@ def _finding(
     inventory: Inventory, facts: Facts, probe: Probe, failed: Iterable[Probe], modules: dict[str, str]
 ) -> Finding:
     why = reason(inventory, facts, probe)
+    spared = alone_lost(inventory, probe)
     through = tuple(f"import {p.subject}" for p in failed if p is not probe and _passes(probe, p, modules))
     return Finding(
         rule=RULE.id,
         # It may only be slow: torch and ten others may be compiled first, on a busy machine.
-        severity="warning" if probe.ending == "timed out" else "error",
+        severity="warning" if spared or probe.ending == "timed out" else "error",
         subject=probe.subject,
-        message=f"{label(inventory, probe.subject)} cannot be imported: {why.text}.",
+        message=f"{label(inventory, probe.subject)} cannot be imported: {why.text}.{spared}",
         evidence=testimony(probe),
         remedy=why.remedy,
         seats=(*seats(inventory, probe), *through, *((why.key,) if why.key else ())),

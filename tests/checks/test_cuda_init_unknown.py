@@ -40,7 +40,7 @@ def test_an_unknown_error_is_mostly_nvidia_uvm() -> None:
     assert finding.remedy is not None
     assert finding.remedy.safety == "manual"
     assert evidence(finding)["device files"] == ", ".join(FILES)
-    assert "cuInit failed with 999" in evidence(finding)["live: cuda-init libcuda.so.1, cuInit"]
+    assert "cuInit failed with 999" in evidence(finding)["asked live: cuInit of libcuda.so.1"]
 
 
 def test_a_missing_uvm_is_created() -> None:

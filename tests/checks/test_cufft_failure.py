@@ -272,7 +272,7 @@ def test_the_experiments_on_ada_are_its_evidence() -> None:
     old = inventory(OLD, probes=(STFT_FAILED, *series(fresh_process=failed(*FRESH))))
     finding = only(judge("cufft-failure", old))
     assert finding.subject == "torch on sm_89"
-    assert evidence(finding)["live: cufft GPU 0: fresh process, rfft"] == INTERNAL
+    assert evidence(finding)["asked live: rfft of cuFFT on GPU 0 (fresh process)"] == INTERNAL
     assert "empty input" in evidence(finding)["passed on GPU 0"]
 
 

@@ -76,7 +76,7 @@ def test_the_files_and_the_driver_itself_are_one_finding(code: int) -> None:
         "libcuda.so.1 is of driver 550.54.14, and the loaded kernel module is 535.54.03. "
         f"CUDA does not start: cuInit failed with {code} (E)."
     )
-    assert evidence(finding)["live: cuda-init libcuda.so.1, cuInit"] == str(code)
+    assert evidence(finding)["asked live: cuInit of libcuda.so.1"] == str(code)
     assert evidence(finding)["kernel module"] == "535.54.03"
 
 
@@ -91,7 +91,7 @@ def test_nvml_says_it_too() -> None:
     nvml = library("535.54.03", "libnvidia-ml")
     finding = only(judge(RULE, machine(driver=NVML_18, libnvidia_ml=nvml)))
     assert (finding.severity, finding.subject) == ("error", "libnvidia-ml.so.1")
-    assert evidence(finding)["live: NVML"] == NVML_18.reason
+    assert evidence(finding)["asked live: NVML"] == NVML_18.reason
 
 
 def test_a_compat_library_that_this_gpu_refuses() -> None:

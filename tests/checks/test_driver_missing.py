@@ -127,7 +127,7 @@ def test_the_live_load_of_libcuda_is_evidence_of_the_same_illness() -> None:
     words = "OSError: libcuda.so.1: cannot open shared object file: No such file or directory"
     unloaded = probe("cuda-init", "libcuda.so.1", "answered", trial("load libcuda.so.1", "failed", words))
     seen = replace(machine(TORCH, pci_gpus=(CARD,), kernel_module=MODULE), probes=(unloaded,))
-    assert evidence(only(judge("driver-missing", seen)))["live: cuda-init libcuda.so.1, load libcuda.so.1"] == words
+    assert evidence(only(judge("driver-missing", seen)))["asked live: load libcuda.so.1"] == words
     alarms = [finding for finding in judge_all(seen).findings if finding.severity == "error"]
     assert [finding.rule for finding in alarms] == ["driver-missing"]
 

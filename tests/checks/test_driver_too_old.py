@@ -32,7 +32,7 @@ def test_the_live_refusal_is_evidence_of_the_same_illness() -> None:
     words = "RuntimeError: The NVIDIA driver on your system is too old (found version 12080)."
     refused = probe("torch-gpu", "GPU 0", "answered", trial("is available", "failed", words))
     seen = inventory(CUDA_13, driver=driver("570.86.15", "12.8"), probes=(refused,))
-    assert evidence(only(judge("driver-too-old", seen)))["live: torch-gpu GPU 0, is available"] == words
+    assert evidence(only(judge("driver-too-old", seen)))["asked live: is available in torch on GPU 0"] == words
     alarms = [finding.rule for finding in judge_all(seen).findings if finding.severity == "error"]
     assert alarms == ["driver-too-old"]
 

@@ -43,7 +43,7 @@ def test_torch_is_told_what_to_compute_in(
     assert (finding.severity, finding.subject) == (severity, "torch on GPU 0")
     assert finding.remedy is not None
     assert finding.remedy.summary == f"Compute in {instead} on this GPU."
-    assert evidence(finding)[f"live: torch-gpu GPU 0, {trials[0].name}"] == UNSUPPORTED
+    assert evidence(finding)[f"asked live: {trials[0].name} in torch on GPU 0"] == UNSUPPORTED
 
 
 def test_a_gpu_whose_capability_nobody_knows_gets_the_format_that_always_works() -> None:

@@ -44,7 +44,7 @@ def test_error_802_is_the_proof(state: str, words: str, first: list[str]) -> Non
     assert (finding.severity, finding.subject, finding.seats) == ("error", "nvidia-fabricmanager", ("driver",))
     assert words in finding.message
     assert commands(finding)[: len(first)] == first
-    assert "802" in evidence(finding)["live: cuda-init libcuda.so.1, cuInit"]
+    assert "802" in evidence(finding)["asked live: cuInit of libcuda.so.1"]
     assert evidence(finding)["fabric manager"] == state
 
 

@@ -40,7 +40,7 @@ def test_a_refused_allocation_names_who_holds_the_memory() -> None:
         finding.message == "GPU 0 (NVIDIA GeForce RTX 4090) refuses even a little memory: vllm (4711) holds 22.0 GiB."
     )
     seen = evidence(finding)
-    assert "OutOfMemoryError" in seen["live: torch-gpu GPU 0, allocate memory"]
+    assert "OutOfMemoryError" in seen["asked live: allocate memory in torch on GPU 0"]
     assert seen["free memory"] == "0.1 GiB of 24.0 GiB"
     assert seen["held by vllm (4711)"] == "22.0 GiB"
     assert seen["held by Xorg (12)"] == "an unknown amount"

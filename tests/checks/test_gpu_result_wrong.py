@@ -33,7 +33,7 @@ def test_a_wrong_product_is_an_error_that_names_gpu_operation_and_error() -> Non
         "GPU 0 (NVIDIA GeForce RTX 4090) computes something else than the CPU: matmul fp16. "
     )
     assert "relative error 3.1e-01 against the CPU, at most 3.9e-03 is rounding" in finding.message
-    assert "live: torch-gpu GPU 0, matmul fp16" in evidence(finding)
+    assert "asked live: matmul fp16 in torch on GPU 0" in evidence(finding)
     assert finding.remedy is not None
     assert finding.remedy.safety == "manual"
     assert commands(finding)[0].startswith("nvidia-smi -q -d ECC")

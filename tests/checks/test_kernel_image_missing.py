@@ -289,7 +289,7 @@ def test_what_the_gpu_refused_is_testimony_in_the_one_finding() -> None:
     sick = torch("2.6.0", RTX_5090, probes=(asked("12.0", "launch kernel", "matmul fp32", *LINALG),))
     finding = only(judge("kernel-image-missing", sick))
     assert (finding.severity, finding.subject) == ("error", "torch on sm_120")
-    assert evidence(finding)["live: torch-gpu GPU 0, launch kernel"] == REFUSED
+    assert evidence(finding)["asked live: launch kernel in torch on GPU 0"] == REFUSED
     assert "libtorch_cuda.so" in evidence(finding)
 
 
@@ -297,8 +297,8 @@ def test_torch_212_on_a_t4_is_proven_by_its_linear_algebra() -> None:
     sick = torch("2.12.0", T4, linalg="80 86 90 100 120", probes=(asked("7.5", *LINALG),))
     finding = only(judge("kernel-image-missing", sick))
     assert finding.severity == "error"
-    assert evidence(finding)["live: torch-gpu GPU 0, linalg solve"] == REFUSED
-    assert "live: torch-gpu GPU 0, launch kernel" not in evidence(finding)
+    assert evidence(finding)["asked live: linalg solve in torch on GPU 0"] == REFUSED
+    assert "asked live: launch kernel in torch on GPU 0" not in evidence(finding)
 
 
 def test_linear_algebra_that_ran_is_not_missing() -> None:
@@ -346,7 +346,7 @@ def test_a_slow_start_is_said_with_the_seconds_it_took() -> None:
     slow = replace(old, libraries=(lib("torch/lib/libtorch_cuda.so", "torch", sass="80", ptx="90"),))
     finding = only(judge("kernel-image-missing", slow))
     assert finding.severity == "note"
-    assert evidence(finding)["first launch, in seconds, as measured"] == "41.7"
+    assert evidence(finding)["asked live: seconds of the first launch"] == "41.7"
 
 
 def test_ptx_that_the_driver_compiled_after_all_is_no_illness() -> None:
@@ -363,7 +363,7 @@ def test_ctranslate2_that_refuses_is_proven_with_its_driver_as_the_remedy() -> N
     sick = replace(ctranslate2_on_an_h100("4.8.5", "570.86.15", "12.8"), probes=(refused,))
     finding = only(judge("kernel-image-missing", sick))
     assert finding.severity == "error"
-    assert evidence(finding)["live: ctranslate2 GPU 0, run"] == unsupported
+    assert evidence(finding)["asked live: run in CTranslate2 on GPU 0"] == unsupported
     assert finding.remedy is not None
 
 

@@ -157,7 +157,9 @@ LISTED = probe("ort-session", "CUDAExecutionProvider", "answered", trial("availa
 
 def test_what_the_live_package_lists_is_evidence() -> None:
     finding = only(judge("ort-packages-clash", inventory(CPU, GPU, overlaps=(CPU_LAST,), probes=(NOT_LISTED,))))
-    assert evidence(finding)["live: providers that it lists"] == "AzureExecutionProvider, CPUExecutionProvider"
+    assert (
+        evidence(finding)["asked live: the providers that it lists"] == "AzureExecutionProvider, CPUExecutionProvider"
+    )
 
 
 def test_a_list_without_cuda_proves_what_could_not_be_compared() -> None:
@@ -168,4 +170,4 @@ def test_a_list_without_cuda_proves_what_could_not_be_compared() -> None:
 
 def test_a_list_with_cuda_leaves_a_warning() -> None:
     finding = only(judge("ort-packages-clash", inventory(CPU, GPU, overlaps=(GPU_LAST,), probes=(LISTED,))))
-    assert (finding.severity, "live: providers that it lists" in evidence(finding)) == ("warning", False)
+    assert (finding.severity, "asked live: the providers that it lists" in evidence(finding)) == ("warning", False)

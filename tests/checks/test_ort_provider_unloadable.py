@@ -187,8 +187,8 @@ def test_a_session_proves_it_on_a_machine_without_gpu() -> None:
     seen = environment(OLD, gpus=(), probes=(session(False, log=FAILED), session(False, "torch", log=FAILED)))
     finding = only(judge("ort-provider-unloadable", seen))
     assert finding.severity == "error"
-    assert evidence(finding)["live: CUDA session in a fresh process"] == f"its library does not load: {NOT_THERE}"
-    assert evidence(finding)["live: CUDA session after import torch"].endswith(NOT_THERE)
+    assert evidence(finding)["asked live: CUDA session in a fresh process"] == f"its library does not load: {NOT_THERE}"
+    assert evidence(finding)["asked live: CUDA session after import torch"].endswith(NOT_THERE)
     assert commands(finding)[0].startswith("export LD_LIBRARY_PATH=")
 
 
@@ -207,7 +207,7 @@ def test_the_order_that_works_is_named() -> None:
     finding = only(judge("ort-provider-unloadable", seen))
     assert finding.severity == "warning"
     assert finding.message.endswith("sessions fall back to the CPU, except after import torch.")
-    assert evidence(finding)["live: CUDA session after import torch"] == "its library loads"
+    assert evidence(finding)["asked live: CUDA session after import torch"] == "its library loads"
 
 
 def test_a_preload_that_was_seen_to_work_is_one_call_away() -> None:
@@ -261,7 +261,9 @@ def test_a_crash_on_a_gpu_is_an_error() -> None:
     finding = only(judge("ort-provider-unloadable", environment(NEW, probes=(crash(),))))
     assert (finding.severity, finding.remedy) == ("error", None)
     assert "ends the process while it is loaded" in finding.message
-    assert evidence(finding)["live: CUDA session in a fresh process"].startswith("the process was killed by SIGSEGV")
+    assert evidence(finding)["asked live: CUDA session in a fresh process"].startswith(
+        "the process was killed by SIGSEGV"
+    )
 
 
 def test_a_crash_without_a_gpu_is_the_release_not_the_libraries() -> None:

@@ -245,3 +245,30 @@ def test_what_was_not_tried_is_named_once_by_its_reason() -> None:
 def test_files_alone_do_not_tell() -> None:
     run = judge("package-import-fails", inventory(TORCH, probes=Unknown("only files were read")))
     assert (run.status, run.note) == ("skipped", "only files were read")
+
+
+NO_SETUPTOOLS = raised("triton", "ModuleNotFoundError: No module named 'setuptools'")
+WITH_TRITON = dist("torch", "2.6.0", cuda="12.4", requires=("triton==3.2.0",))
+
+
+def test_torch_works_without_triton_until_it_compiles() -> None:
+    finding = only(judge("package-import-fails", sick(WITH_TRITON, NO_SETUPTOOLS, probe("import", "torch"))))
+    assert finding.severity == "warning"
+    assert finding.message.endswith(
+        "setuptools, which is not installed. torch works without it, but for torch.compile."
+    )
+    assert commands(finding) == [f"{INSTALL} setuptools"]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (WITH_TRITON, probe("import", "torch"), dist("flash-linear-attention", "0.4", requires=("triton>=3.0",))),
+        (WITH_TRITON, probe("import", "torch", "skipped", reason="not asked")),
+        (dist("triton", "3.2.0"),),
+    ],
+    ids=["another package wants it", "torch was not imported", "nobody but the user wants it"],
+)
+def test_where_more_than_one_feature_may_be_lost_triton_is_an_error(items: Any) -> None:
+    run = judge("package-import-fails", sick(*items, NO_SETUPTOOLS))
+    assert [f.severity for f in run.findings if f.subject == "triton"] == ["error"]

@@ -56,7 +56,7 @@ def test_a_torch_that_sees_no_gpu() -> None:
     assert "is built for CUDA and sees no GPU" in finding.message
     assert "NVIDIA GeForce RTX 4090 is here" in finding.message
     assert evidence(finding)["its reason"] == NO_DRIVER
-    assert evidence(finding)["live: devices torch, devices"] == "no GPU"
+    assert evidence(finding)["asked live: the GPUs that torch sees"] == "no GPU"
 
 
 def test_the_framework_that_sees_it_is_healthy() -> None:
@@ -101,7 +101,7 @@ def test_a_call_that_fails_is_a_gpu_that_is_not_seen() -> None:
     words = "CUDARuntimeError: cudaErrorNoDevice: no CUDA-capable device is detected"
     asked = probe("devices", "cupy-cuda12x", "answered", trial("devices", "failed", words))
     finding = only(judge(RULE, machine(dist("cupy-cuda12x", "13.4.0"), probes=(asked,))))
-    assert (finding.severity, evidence(finding)["live: devices cupy-cuda12x, devices"]) == ("error", words)
+    assert (finding.severity, evidence(finding)["asked live: the GPUs that cupy-cuda12x sees"]) == ("error", words)
 
 
 def test_a_session_that_has_no_cuda() -> None:
@@ -110,7 +110,7 @@ def test_a_session_that_has_no_cuda() -> None:
     assert (finding.severity, finding.subject) == ("error", "onnxruntime-gpu 1.20.2")
     assert (
         "CUDA failure 100: no CUDA-capable device is detected"
-        in evidence(finding)["live: CUDA session in a fresh process"]
+        in evidence(finding)["asked live: CUDA session in a fresh process"]
     )
 
 

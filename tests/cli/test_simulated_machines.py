@@ -67,7 +67,7 @@ def test_a_driver_that_cannot_start_is_one_alarm(tmp_path: Path, cuda_init: int 
     assert (run.code, run.alarms()) == (1, [rule])
     (finding,) = run.findings
     assert said in finding["message"]
-    assert any(row["what"] == "live: cuda-init libcuda.so.1, cuInit" for row in finding["evidence"])
+    assert any(row["what"] == "asked live: cuInit of libcuda.so.1" for row in finding["evidence"])
     assert finding["remedy"]["safety"] == "manual"
 
 
@@ -111,7 +111,7 @@ def test_nvml_and_cuda_say_the_same_once(tmp_path: Path) -> None:
     run = check(tmp_path, nvml_init=18, cuda_init=803)
     assert (run.code, run.alarms()) == (1, ["driver-library-mismatch"])
     whats = [row["what"] for row in run.findings[0]["evidence"]]
-    assert whats[:2] == ["live: cuda-init libcuda.so.1, cuInit", "live: NVML"]
+    assert whats[:2] == ["asked live: cuInit of libcuda.so.1", "asked live: NVML"]
 
 
 def test_without_asking_nothing_of_this_is_claimed(tmp_path: Path) -> None:

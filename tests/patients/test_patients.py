@@ -19,7 +19,7 @@ EXPECTED: dict[str, tuple[str, set[str]]] = {
     "nvjitlink": ("sick", {"package-version-conflict"}),
     "cuda13-ct2": ("sick", {"cuda-majors-mixed"}),
     "cudnn-overwritten": ("sick", {"packages-overwrite"}),
-    "torch26-5090": ("sick", {"kernel-image-missing", "package-import-fails"}),  # its triton lacks setuptools
+    "torch26-5090": ("sick", {"kernel-image-missing"}),
     "torch-segv": ("sick", {"torch-import-fails"}),
     "healthy-whisper": ("healthy", set()),
     "ok-4090": ("healthy", set()),

@@ -39,7 +39,7 @@ def nvml_mismatch(inventory: Inventory) -> tuple[Evidence, ...]:
     """Return NVML's own word that library and module differ, empty where it did not say so."""
     driver = inventory.driver
     if isinstance(driver, Unknown) and _NVML_MISMATCH.search(driver.reason):
-        return (Evidence("live: NVML", driver.reason, "", "nvidia-smi"),)
+        return (Evidence("asked live: NVML", driver.reason, "", "nvidia-smi"),)
     return ()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gpu_doctor.checks.engine.registry import LoadedRule, load_rules
 from gpu_doctor.model.finding import STAGES, Rule
+from gpu_doctor.model.probes import Kind
 
 COMMAND = "python -m gpu_doctor.checks.engine.document"
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "rules"
@@ -21,6 +22,18 @@ _HEAD = f"""# Rules
 One rule finds one illness. Its severity is the worst that it reports: `error` is certain, from the files or because it
 was seen to fail; a `warning` is inferred; a `note` is worth knowing and no illness. A rule's stage orders causes: what
 is wrong earlier explains what is wrong later. `gpu-doctor explain RULE` shows the same words."""
+
+_ASKS: dict[Kind, str] = {
+    "import": "each package of the GPU stack is imported",
+    "cuda-init": "CUDA is started through the driver's own library",
+    "cudnn": "the first calls of cuDNN are made, which need no GPU",
+    "library": "libraries that others open by name are opened where those would look",
+    "ort-session": "tiny models are run in sessions of ONNX Runtime, with each provider",
+    "ctranslate2": "tiny models are run in CTranslate2, on the CPU and on each GPU",
+    "torch-gpu": "torch computes on each GPU, and the results are compared with the CPU's",
+    "devices": "each framework is asked which GPUs it sees",
+    "cufft": "where a transform fails, experiments tell its causes apart",
+}
 
 # A paragraph of a rule's docstring that begins like this gets the words as its heading.
 _HEADING = re.compile(r"^((?:What|Why|How)\b[^.\n]{0,40})\.\s+")
@@ -82,10 +95,18 @@ def _page(loaded: LoadedRule, rules: tuple[LoadedRule, ...]) -> Iterator[str]:
         if heading:
             yield f"## {heading[1]}"
         yield paragraph[heading.end() :] if heading else paragraph
+    yield from _asks(rule)
     if rule.symptoms:
         yield "## Error texts that it explains\n\nAs regular expressions:"
         yield "\n".join(("```text", *rule.symptoms, "```"))
     yield from _relations(rule, [item.rule for item in rules])
+
+
+def _asks(rule: Rule) -> Iterator[str]:
+    if rule.probes:
+        yield "## What it asks the live interpreter"
+        yield "Each in a process of its own; `--static` asks nothing, and the rule then judges by the files, if it can."
+        yield "\n".join(f"- `{kind}`: {_ASKS[kind]}" for kind in rule.probes)
 
 
 def _relations(rule: Rule, rules: list[Rule]) -> Iterator[str]:

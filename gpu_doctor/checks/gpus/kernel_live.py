@@ -79,15 +79,15 @@ def weighed(
     if proven:
         rows = [row for trial in _refused(proven[0])[:_SHOWN] for row in testimony(proven[0], trial)]
         healing = finding.remedy or remedy(inventory, facts, coverage.package, capability, coverage)
-        return replace(finding, severity="error", evidence=(*finding.evidence, *rows), remedy=healing)
+        return replace(finding, severity="error", evidence=(*rows, *finding.evidence), remedy=healing)
     cleared = [probe for probe, proof in seen if proof == "cleared"]
     if not cleared:
         return finding
     if finding.severity == "error" or bare:
         return None
     seconds = cleared[0].value("first launch seconds") or "unknown"
-    row = Evidence("first launch, in seconds, as measured", seconds, "", cleared[0].again)
-    return replace(finding, evidence=(*finding.evidence, row))
+    row = Evidence("asked live: seconds of the first launch", seconds, "", cleared[0].again)
+    return replace(finding, evidence=(row, *finding.evidence))
 
 
 def ran(inventory: Inventory, package: str, capability: Capability) -> bool:

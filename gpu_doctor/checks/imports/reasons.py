@@ -12,6 +12,7 @@ from packaging.version import Version
 from gpu_doctor.checks.choices.torch_choice import companions
 from gpu_doctor.checks.imports.errors import how, label, missing_module, undefined, unopened, words
 from gpu_doctor.checks.imports.remedies import once_more, remedy
+from gpu_doctor.checks.shared.live import asked
 from gpu_doctor.checks.shared.requirements import allows, requirements
 from gpu_doctor.checks.shared.stack import install, remove
 from gpu_doctor.facts.tables import Facts
@@ -34,6 +35,7 @@ _BROUGHT_BY = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
     "pkg_resources": "setuptools<81",
+    "setuptools": "setuptools",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
@@ -55,6 +57,15 @@ def reason(inventory: Inventory, facts: Facts, probe: Probe) -> Reason:
     readers = (_numpy, _other_torch, _removed_name, _absent_module, _absent_library, _old_system)
     found = (reader(inventory, facts, probe) for reader in readers) if probe.ending == "raised" else iter(())
     return next((item for item in found if item), Reason(how(probe), None, remedy(inventory, facts, probe)))
+
+
+def alone_lost(inventory: Inventory, probe: Probe) -> str:
+    """Return what alone is lost with a package, a sentence after a space; nothing where all that wants it is."""
+    if probe.subject != "triton" or not any(p.ending == "answered" for p in asked(inventory, "import", "torch")):
+        return ""
+    active = (item for item in inventory.distributions if item.active)
+    wanting = {item.name for item in active if any(requirements(item, inventory, "triton".__eq__))}
+    return " torch works without it, but for torch.compile." if wanting == {"torch"} else ""
 
 
 def _numpy(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:

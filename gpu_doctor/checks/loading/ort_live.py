@@ -11,6 +11,7 @@ from gpu_doctor.checks.shared.stack import gpu_known
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Probe
+from gpu_doctor.model.spoken import before
 
 CUDA = "CUDAExecutionProvider"
 PRELOAD = "onnxruntime.preload_dlls()"
@@ -34,8 +35,7 @@ class Order:
     @property
     def title(self) -> str:
         """Return when the session was opened, such as `after import torch`."""
-        first = [name if name == PRELOAD else f"import {name}" for name in self.session.after]
-        return f"after {' and '.join(first)}" if first else "in a fresh process"
+        return before(self.session) or "in a fresh process"
 
     @property
     def unloadable(self) -> Proof:
@@ -88,7 +88,7 @@ class Order:
         else:
             value = "its library loads" if self.unloadable == "cleared" else "its library does not load"
             value += f": {self.words}" if self.words else ""
-        return Evidence(f"live: CUDA session {self.title}", value, "", self.session.again)
+        return Evidence(f"asked live: CUDA session {self.title}", value, "", self.session.again)
 
 
 def orders(inventory: Inventory) -> tuple[Order, ...]:
@@ -106,5 +106,9 @@ def not_listed(inventory: Inventory) -> tuple[Evidence, ...]:
     for order in orders(inventory):
         trial = order.session.trial("available providers")
         if trial is not None and trial.outcome == "wrong":
-            return (Evidence("live: providers that it lists", trial.value("listed") or "", "", order.session.again),)
+            return (
+                Evidence(
+                    "asked live: the providers that it lists", trial.value("listed") or "", "", order.session.again
+                ),
+            )
     return ()

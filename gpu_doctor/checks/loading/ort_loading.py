@@ -104,13 +104,13 @@ class Lack:
         return "installed where the loader does not look"
 
     def evidence(self) -> tuple[Evidence, ...]:
-        """Return where the names lie that are not searched for there, then what was seen live."""
+        """Return what was seen live, then where the names lie that are not searched for there."""
         by_folder: dict[str, list[str]] = {}
         for name in self.names:
             if name in self.folders:
                 by_folder.setdefault(self.folders[name], []).append(name)
         rows = (Evidence("installed, not searched", ", ".join(names), folder) for folder, names in by_folder.items())
-        return (*rows, *(order.evidence() for order in self.orders))
+        return (*(order.evidence() for order in self.orders), *rows)
 
     def remedy(self, inventory: Inventory, facts: Facts) -> Remedy | None:
         """Return what brings the libraries there, or None where the names do not tell."""

@@ -7,6 +7,7 @@ from typing import Literal
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Kind, Probe, Trial
+from gpu_doctor.model.spoken import question
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown, known
 
 Proof = Literal["proven", "cleared", "open"]
@@ -63,10 +64,8 @@ def failures(probe: Probe) -> tuple[Trial, ...]:
 
 def testimony(probe: Probe, trial: Trial | None = None) -> tuple[Evidence, ...]:
     """Return what a probe (or one experiment of it) saw: how it ended, where it stood, and its last words."""
-    after = f" after {', '.join(probe.after)}" if probe.after else ""
     how = (trial.detail or trial.outcome) if trial else (probe.reason or "answered")
-    about = f", {trial.name}" if trial else ""
-    rows = [Evidence(f"live: {probe.name}{after}{about}", how, "", probe.again)]
+    rows = [Evidence(f"asked live: {question(probe, trial)}", how.removeprefix("was "), "", probe.again)]
     if probe.ending in ("crashed", "timed out", "stuck"):
         if probe.loading:
             rows.append(Evidence("the last library that it began to load", probe.loading, ""))

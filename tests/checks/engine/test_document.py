@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gpu_doctor.checks.engine.document import FOLDER, main, pages, stale, write
+from gpu_doctor.checks.engine.document import _ASKS, FOLDER, main, pages, stale, write
 from gpu_doctor.checks.engine.registry import LoadedRule
 from gpu_doctor.model.finding import Rule
+from gpu_doctor.model.probes import KINDS
 
 DOC = """It is ill.
 
@@ -37,6 +39,19 @@ def test_a_page_is_the_rules_own_words() -> None:
         assert f"\n## {heading}\n\n" in page
     assert "```text\ncannot open \\S+\n```" in page
     assert "Causes and consequences" not in page
+
+
+def test_a_page_names_what_the_rule_asks_live() -> None:
+    assert "live interpreter" not in pages([loaded()])["my-rule.md"]
+    asks = loaded()
+    asks = replace(asks, rule=replace(asks.rule, probes=("import", "cufft")))
+    page = pages([asks])["my-rule.md"]
+    assert "## What it asks the live interpreter\n" in page
+    assert "\n- `import`: each package of the GPU stack is imported\n- `cufft`: where a transform fails" in page
+
+
+def test_every_kind_of_question_has_words() -> None:
+    assert tuple(_ASKS) == KINDS
 
 
 def test_causes_and_consequences_are_linked_both_ways() -> None:

@@ -93,8 +93,8 @@ def test_the_testimony_of_a_crash_can_be_read_and_repeated() -> None:
     )
     assert failures(seen) == (died,)
     rows = live.testimony(seen, died)
-    assert rows[0].what == "live: torch-gpu GPU 0 after onnxruntime, matmul"
-    assert (rows[0].value, rows[0].again) == (died.detail, "~/venv/bin/python -c …")
+    assert rows[0].what == "asked live: matmul in torch on GPU 0, after import onnxruntime"
+    assert (rows[0].value, rows[0].again) == ("killed by SIGABRT (Aborted)", "~/venv/bin/python -c …")
     assert {row.what: row.value for row in rows[1:]} == {
         "the last library that it began to load": "/opt/app/libcublas.so.12",
         "where its Python stood": "torch/functional.py:12 in matmul",
