@@ -40,7 +40,7 @@ RULE = Rule(
         r"Failed to load library .*libonnxruntime_providers_(cuda|tensorrt)\.so with error: (lib\S+): cannot open",
         r"Failed to create CUDAExecutionProvider",
     ),
-    probes=("ort-session",),
+    probes=("ort-session", "library"),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.probes import KINDS, Kind, Probe
+from gpu_doctor.model.spoken import question
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report.paper import Paper
 
@@ -23,10 +24,12 @@ _NOUNS: dict[Kind, tuple[str, str]] = {
     "devices": ("device count", "device counts"),
     "cufft": ("cuFFT experiment", "cuFFT experiments"),
 }
+# What rules call it that such a question is about, where its subject does not say it.
+_PACKAGES: dict[Kind, str] = {"cuda-init": "driver", "ort-session": "onnxruntime", "ctranslate2": "ctranslate2"}
 
 
 def write_asked(paper: Paper, case: Case, *, static: bool) -> frozenset[str]:
-    """Write what was asked, then what was not and which rules could not judge for it; return the reasons said.
+    """Write what was asked, then what was not and which or how many rules it silenced; return the reasons said.
 
     `static` says that the user wished for files only.
     """
@@ -42,7 +45,7 @@ def write_asked(paper: Paper, case: Case, *, static: bool) -> frozenset[str]:
         )
     taken = [probe for probe in probes if probe.ending != "skipped"]
     if taken:
-        paper.prose((summary(taken), "dim"))
+        paper.prose((summary(case, taken), "dim"))
     reasons = untried(probes)
     for reason, words in reasons.items():
         _write_untried(paper, words, _silenced(case, {reason}))
@@ -56,15 +59,15 @@ def untried(probes: Iterable[Probe]) -> dict[str, str]:
     return {reason: f"not tried: {_counts(group)} ({reason})" for reason, group in groups.items()}
 
 
-def summary(taken: Sequence[Probe]) -> str:
-    """Return what was asked, which of it ended badly, and what took longest."""
+def summary(case: Case, taken: Sequence[Probe]) -> str:
+    """Return what was asked, and which of it ended badly though no rule says anything of it."""
     words = f"asked live: {_counts(taken)}"
-    bad = [_name(probe) for probe in taken if _bad_trials(probe) or probe.ending != "answered"]
-    if bad:
-        words += f"; ended badly: {', '.join(bad) if len(bad) <= _NAMED else f'{len(bad)} of {len(taken)}'}"
-    slowest = max(taken, key=lambda probe: probe.seconds)
-    if slowest.seconds:
-        words += f"; the longest: {_name(slowest)}, {slowest.seconds:.1f} s"
+    bad = (probe for probe in taken if probe.ending != "answered" or _bad_trials(probe))
+    silent = [question(probe) for probe in bad if not _explained(case, probe)]
+    if silent:
+        words += f"; ended badly, and no rule says why: {'; '.join(silent[:_NAMED])}"
+    if len(silent) > _NAMED:
+        words += f"; and {len(silent) - _NAMED} more"
     return words
 
 
@@ -76,12 +79,18 @@ def told(probe: Probe) -> str:
         words += f", {'but ' if probe.ending == 'answered' else ''}{'; '.join(trials[:_NAMED])}"
     if len(trials) > _NAMED:
         words += f"; … and {len(trials) - _NAMED} more"
-    return f"{_name(probe)}: {words}" + (f" ({probe.seconds:.1f} s)" if probe.seconds else "")
+    return f"{question(probe)}: {words}" + (f" ({probe.seconds:.1f} s)" if probe.seconds else "")
 
 
-def _name(probe: Probe) -> str:
-    """Return the question in a few words, with what was imported before it."""
-    return f"{probe.name} after {', '.join(probe.after)}" if probe.after else probe.name
+def _explained(case: Case, probe: Probe) -> bool:
+    """Tell whether a finding shows this question, or a rule that reads such questions speaks of what it is about."""
+    if any(row.again == probe.again != "" for finding in case.findings for row in finding.evidence):
+        return True
+    rules = {rule.id for rule in case.rules if probe.kind in rule.probes}
+    runs = [run for run in case.runs if run.rule in rules]
+    spoken = [word for f in case.findings if f.rule in rules for word in (f.subject, f.message, *f.seats)]
+    about = _PACKAGES.get(probe.kind) or probe.subject.partition(": ")[0]
+    return any(about in words for words in (*spoken, *(run.note for run in runs)))
 
 
 def _bad_trials(probe: Probe) -> list[str]:
@@ -114,4 +123,8 @@ def _write_unasked(paper: Paper, case: Case, words: str) -> frozenset[str]:
 
 
 def _write_untried(paper: Paper, words: str, rules: Sequence[str]) -> None:
-    paper.prose((words + (f", so not judged: {', '.join(rules)}" if rules else ""), "dim"))
+    if len(rules) > _NAMED:
+        words += f", so {len(rules)} rules could not judge"
+    elif rules:
+        words += f", so not judged: {', '.join(rules)}"
+    paper.prose((words, "dim"))

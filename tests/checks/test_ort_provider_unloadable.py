@@ -65,6 +65,21 @@ def test_libraries_that_an_old_release_cannot_preload() -> None:
     assert line.count("/lib:") + 1 == len(set(FOLDERS.values()))
 
 
+def test_the_folders_of_sister_wheels_are_one_line() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(OLD)))
+    (row,) = (row for row in finding.evidence if row.what == "installed, not searched")
+    assert (row.value, row.where) == (", ".join(NEEDS), f"{SITE}/nvidia/*/lib")
+    alone = environment(OLD, resolutions=(need("libcudnn.so.9"),))
+    rows = only(judge("ort-provider-unloadable", alone)).evidence
+    assert next(row.where for row in rows if row.what == "installed, not searched") == f"{SITE}/nvidia/cudnn/lib"
+
+
+def test_what_was_seen_live_stands_before_what_the_files_say() -> None:
+    seen = environment(OLD, probes=(session(False, log=FAILED), session(False, "torch", log=FAILED)))
+    whats = [row.what for row in only(judge("ort-provider-unloadable", seen)).evidence]
+    assert [what.startswith("asked live: ") for what in whats][:3] == [True, True, False]
+
+
 def test_what_the_variable_held_stays() -> None:
     before = host(variables=(Variable("LD_LIBRARY_PATH", "/opt/mine"),))
     assert commands(only(judge("ort-provider-unloadable", environment(OLD, host=before))))[0].endswith(":/opt/mine")

@@ -69,8 +69,8 @@ LD_LIBRARY_PATH  /opt/cudnn
   import ctranslate2: answered (0.4 s)
   import torchaudio: crashed: was killed by SIGSEGV (Segmentation fault), load
   died (1.2 s)
-  cudnn torch after torch: answered, but part 0 failed; part 1 failed; part 2
-  failed; … and 2 more
+  the first calls of cuDNN, after import torch: answered, but part 0 failed;
+  part 1 failed; part 2 failed; … and 2 more
   not tried: CUDA init, 2 torch GPU experiments (no GPU visible)
 
 a and b both own 3 files, such as ~/venv/lib/python3.11/site-packages/x.py

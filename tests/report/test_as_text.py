@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Evidence, Finding
 from gpu_doctor.model.inventory import UNASKED, Observation, PathEntry
+from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_text
 from gpu_doctor.report.paper import Look
@@ -54,7 +56,7 @@ WARNING  Both write into onnxruntime/; the CPU build was written last and wins.
     uv pip uninstall --python ~/venv/bin/python onnxruntime
     uv pip install --python ~/venv/bin/python --reinstall --no-deps onnxruntime-gpu==1.20.2
 
-asked live: 2 imports; the longest: import torch, 4.1 s
+asked live: 2 imports
 not judged: kernel-image-missing (no GPU known: give --gpu)
 """
     )
@@ -66,7 +68,7 @@ def test_the_healthy_report_is_three_lines() -> None:
         == """\
 ~/venv (Python 3.11.7, uv) — chosen by --python
 HEALTHY  5 rules passed; hardware: RTX 4090 (sm_89), driver 580.95.05.
-asked live: 2 imports; the longest: import torch, 4.1 s
+asked live: 2 imports
 """
     )
 
@@ -82,7 +84,7 @@ SICK  torch 2.8.0 dies when it is imported.
   cudnn-unreachable · torch
 
   Evidence
-    live: import torch: was killed by SIGSEGV (Segmentation fault)
+    asked live: import torch: killed by SIGSEGV (Segmentation fault)
       ~/venv/bin/python -c 'import torch'
     the last library that it began to load:
     ~/venv/lib/python3.11/site-packages/torch/_C.cpython-311-x86_64-linux-gnu.so
@@ -93,8 +95,7 @@ SICK  torch 2.8.0 dies when it is imported.
       terminate called after throwing an instance of 'std::bad_alloc'
       what(): std::bad_alloc
 
-asked live: import torch; ended badly: import torch; the longest: import torch,
-1.2 s
+asked live: import torch
 not tried: cuDNN (import torch was killed by SIGSEGV (Segmentation fault)), so
 not judged: kernel-image-missing
 """
@@ -103,7 +104,7 @@ not judged: kernel-image-missing
 
 def test_the_command_that_repeats_evidence_is_whole_and_shown_once() -> None:
     again = "/home/ada/venv/bin/python -c " + "x" * 200
-    rows = tuple(Evidence(f"live: row {n}", "failed", "", again) for n in range(3))
+    rows = tuple(Evidence(f"asked live: row {n}", "failed", "", again) for n in range(3))
     finding = Finding("cudnn-unreachable", "error", "torch", "Ill.", rows)
     text = as_text.render(patients.report([CheckRun("cudnn-unreachable", "failed", findings=(finding,))]), PLAIN)
     assert text.count(f"      ~/venv/bin/python -c {'x' * 200}\n") == 1
@@ -124,7 +125,7 @@ def test_without_a_gpu_each_experiment_is_skipped_said_once_and_never_green() ->
         == """\
 ~/venv (Python 3.11.7, uv) — chosen by --python
 HEALTHY  2 rules passed; hardware: no GPU, no driver.
-asked live: 2 imports, cuDNN; the longest: import torch, 4.1 s
+asked live: 2 imports, cuDNN
 not tried: CUDA init, 2 torch GPU experiments (no GPU visible), so not judged:
 kernel-image-missing
 """
@@ -178,7 +179,10 @@ def test_each_reason_why_something_was_not_tried_is_said_once() -> None:
 def test_many_that_ended_badly_are_counted() -> None:
     probes = tuple(kit.probe("import", name, "raised") for name in "abcd")
     text = as_text.render(patients.healthy(probes=probes), PLAIN)
-    assert text.splitlines()[-1] == "asked live: 4 imports; ended badly: 4 of 4"
+    assert text.splitlines()[-2:] == [
+        "asked live: 4 imports; ended badly, and no rule says why: import a; import b;",
+        "import c; and 1 more",
+    ]
 
 
 def test_what_ended_badly_is_named_even_where_no_rule_knows_it() -> None:
@@ -189,8 +193,39 @@ def test_what_ended_badly_is_named_even_where_no_rule_knows_it() -> None:
     )
     text = as_text.render(patients.healthy(probes=probes), PLAIN)
     assert text.splitlines()[2:] == [
-        "asked live: 2 imports, cuDNN; ended badly: import jax, cudnn torch after",
-        "ctranslate2",
+        "asked live: 2 imports, cuDNN; ended badly, and no rule says why: import jax; the",
+        "first calls of cuDNN, after import ctranslate2",
+    ]
+
+
+def said_of(probe: Probe, *findings: Finding, note: str = "") -> str:
+    """Return the last line where a rule that asks for imports found these and noted this."""
+    rule = replace(patients.RULES[0], probes=("import",))
+    run = CheckRun(rule.id, "failed" if findings else "passed", note, findings=findings)
+    case = Case(patients.environment(probes=(probe,)), (run,), (rule,))
+    return as_text.render(Report((case,), "0.1.0", "2026-11-20"), PLAIN).splitlines()[-1]
+
+
+def test_what_ended_badly_and_is_explained_is_not_said_again() -> None:
+    asked = kit.probe("import", "jax", "raised", again="~/venv/bin/python -c 'import jax'")
+    assert said_of(asked).endswith("no rule says why: import jax")
+    shown = Finding("driver-too-old", "error", "driver", "Old.", (Evidence("asked live", "x", "", asked.again),))
+    assert said_of(asked, shown) == "asked live: import jax"
+    named = Finding("driver-too-old", "error", "jax", "It fails.", ())
+    assert said_of(asked, named) == "asked live: import jax"
+    other = Finding("driver-too-old", "error", "torch", "It fails.", ())
+    assert said_of(asked, other).endswith("no rule says why: import jax")
+    assert said_of(asked, note="jax wants a GPU at its import").startswith("judged in part: ")
+
+
+def test_many_rules_that_could_not_judge_are_counted() -> None:
+    skipped = kit.probe("torch-gpu", "GPU 0", "skipped", reason="no GPU visible")
+    runs = tuple(CheckRun(rule.id, "skipped", "no GPU visible") for rule in patients.RULES[1:])
+    text = as_text.render(
+        patients.report((*patients.passed("driver-too-old"), *runs), patients.environment(probes=(skipped,))), PLAIN
+    )
+    assert text.splitlines()[2:] == [
+        "not tried: torch GPU experiment (no GPU visible), so 4 rules could not judge",
     ]
 
 
@@ -249,7 +284,7 @@ def test_a_crashed_rule_is_loud() -> None:
 UNDETERMINED  Only 1 rule could judge.
 CRASHED  the rule driver-too-old broke, so the verdict lacks it: KeyError:
          'sm_90'. Please report this.
-asked live: 2 imports; the longest: import torch, 4.1 s
+asked live: 2 imports
 """
     )
 

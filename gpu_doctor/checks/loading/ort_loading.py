@@ -105,11 +105,19 @@ class Lack:
 
     def evidence(self) -> tuple[Evidence, ...]:
         """Return what was seen live, then where the names lie that are not searched for there."""
-        by_folder: dict[str, list[str]] = {}
+        by_place: dict[str, dict[str, list[str]]] = {}
         for name in self.names:
             if name in self.folders:
-                by_folder.setdefault(self.folders[name], []).append(name)
-        rows = (Evidence("installed, not searched", ", ".join(names), folder) for folder, names in by_folder.items())
+                folder = self.folders[name]
+                by_place.setdefault(_among_siblings(folder), {}).setdefault(folder, []).append(name)
+        rows = (
+            Evidence(
+                "installed, not searched",
+                ", ".join(name for names in folders.values() for name in names),
+                place if len(folders) > 1 else next(iter(folders)),
+            )
+            for place, folders in by_place.items()
+        )
         return (*(order.evidence() for order in self.orders), *rows)
 
     def remedy(self, inventory: Inventory, facts: Facts) -> Remedy | None:
@@ -134,6 +142,12 @@ class Lack:
         value = ":".join(filter(None, (*folders, inventory.host.variable("LD_LIBRARY_PATH"))))
         step_variable = SetVariable("LD_LIBRARY_PATH", value)
         return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (step_variable,))
+
+
+def _among_siblings(folder: str) -> str:
+    """Return the pattern that a wheel's folder shares with those of its sisters: `…/nvidia/*/lib`."""
+    parent, name = posixpath.split(folder)
+    return f"{posixpath.dirname(parent)}/*/{name}"
 
 
 def lack(inventory: Inventory, package: Distribution, needs: Sequence[str], seen: tuple[Order, ...]) -> Lack:
