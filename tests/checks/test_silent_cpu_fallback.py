@@ -78,6 +78,16 @@ def test_where_no_call_fails_aloud_the_log_tells_why() -> None:
     assert commands(finding)[0].endswith("'tensorflow[and-cuda]==2.19.0'")
 
 
+def test_tensorflow_cpu_makes_room_for_tensorflow() -> None:
+    no = {"built for cuda": "no"}
+    seen = machine(dist("tensorflow-cpu", "2.21.0"), probes=(blind("tensorflow-cpu", measured=no),))
+    finding = only(judge(RULE, seen))
+    assert (finding.severity, "has no CUDA part" in finding.message) == ("warning", True)
+    leave, come = commands(finding)
+    assert leave.endswith("uninstall --python /opt/app/venv/bin/python tensorflow-cpu")
+    assert come.endswith("'tensorflow[and-cuda]==2.21.0'")
+
+
 def test_a_jax_without_its_cuda_part_may_be_meant_so() -> None:
     finding = only(judge(RULE, machine(dist("jax", "0.7.0"), probes=(blind("jax"),))))
     assert (finding.severity, "has no CUDA part" in finding.message) == ("warning", True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpu_doctor.checks.loading.ort_live import orders
 from gpu_doctor.checks.shared.live import asked, testimony
-from gpu_doctor.checks.shared.stack import install
+from gpu_doctor.checks.shared.stack import install, remove
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
@@ -30,12 +30,15 @@ class Fallback:
 
     def remedy(self, inventory: Inventory) -> Remedy | None:
         """Return what brings the package's CUDA part, or None where it has one or nothing is known."""
-        extra, distribution = _EXTRAS.get(self.package), inventory.distribution(self.package)
+        # tensorflow-cpu writes the same files as tensorflow, so that it must make room.
+        name = self.package.removesuffix("-cpu")
+        extra, distribution = _EXTRAS.get(name), inventory.distribution(self.package)
         if extra is None or distribution is None or (self.package == "jax" and self.built):
             return None
         version = "" if isinstance(distribution.version, Unknown) else f"=={distribution.version.public}"
-        step = install(inventory, f"{self.package}[{extra}]{version}")
-        return Remedy(f"Install {self.package} with its CUDA part.", "ask", (step,))
+        room = (remove(inventory, self.package),) if name != self.package else ()
+        steps = (*room, install(inventory, f"{name}[{extra}]{version}"))
+        return Remedy(f"Install {name} with its CUDA part.", "ask", steps)
 
 
 def fallbacks(inventory: Inventory) -> Iterator[Fallback]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gpu_doctor.checks.shared.stack import gpu_stack
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Kind, Probe, Trial
@@ -37,6 +38,7 @@ def answers(inventory: Inventory, *kinds: Kind) -> tuple[Probe, ...]:
     mine = [probe for probe in known(inventory.probes) if probe.kind in kinds]
     taken = tuple(probe for probe in mine if probe.ending not in _UNTAKEN)
     if not mine:
+        gpu_stack(inventory)  # where there is none at all, that is the plainer reason
         raise DoesNotApply("nothing is installed that could be asked this")
     if not taken:
         reasons = [probe.reason for probe in mine]

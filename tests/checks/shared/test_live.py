@@ -11,7 +11,7 @@ from gpu_doctor.checks.shared.live import answers, asked, failures, proof
 from gpu_doctor.model.inventory import UNASKED
 from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
-from tests.kit import inventory, probe, trial
+from tests.kit import dist, inventory, probe, trial
 
 NO_GPU = {"reason": "no GPU visible"}
 
@@ -51,8 +51,13 @@ def test_of_several_reasons_the_commonest_is_given() -> None:
 
 
 def test_where_there_is_nothing_to_ask_the_rule_does_not_apply() -> None:
-    with pytest.raises(DoesNotApply):
-        answers(inventory(probes=(probe("import", "torch"),)), "ort-session")
+    with pytest.raises(DoesNotApply, match="nothing is installed that could be asked this"):
+        answers(inventory(dist("torch", "2.8.0"), probes=(probe("import", "torch"),)), "ort-session")
+
+
+def test_an_empty_environment_is_called_so() -> None:
+    with pytest.raises(DoesNotApply, match="no GPU package is installed"):
+        answers(inventory(dist("numpy", "2.2.6"), probes=()), "ort-session")
 
 
 @pytest.mark.parametrize(
