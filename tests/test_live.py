@@ -136,6 +136,26 @@ def test_where_and_on_what_line_a_crash_and_a_hang_stand_is_told(runs: Runs) -> 
         assert re.search(r"site-packages/torch/__init__\.py:2 in <module>", finding)
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os\nos.abort()\n", "killed by SIGABRT"),
+        ("import time\ntime.sleep(10**6)\n", "did not come to the question"),
+        ("import os\nos._exit(0)\n", "ended with exit code 0 before the question"),
+    ],
+)
+def test_an_interpreter_that_cannot_start_is_no_fault_of_torch(tmp_path: Path, code: str, said: str) -> None:
+    env = environment(tmp_path).torch()
+    (env.site / "sitecustomize.py").write_text(code)
+    run = Run(env, "hang" if "sleep" in code else "raise", "--format", "json")
+    assert_sound(run)
+    assert run.code == 3
+    (case,) = json.loads(run.out)["cases"]
+    assert case["verdict"] == "undetermined"
+    assert any(said in text for text in strings(case))
+    assert run.findings() == {}
+
+
 def test_a_static_check_asks_nobody(tmp_path: Path) -> None:
     mark = tmp_path / "asked"
     env = environment(tmp_path).torch(f"open({str(mark)!r}, 'w')\n")

@@ -83,6 +83,10 @@ def _failed(error: Exception) -> int:
         if isinstance(error, BrokenPipeError):
             return 0  # the reader went away (`| head`): that is its right, and no failure of ours
         error = DoctorError(f"cannot write to stdout: {getattr(error, 'strerror', '')}")
+    if isinstance(error, MemoryError):
+        error = DoctorError(
+            "there is not enough memory to go on", "see `ulimit -v` and the memory limit of a container"
+        )
     if isinstance(error, DoctorError):
         complain(error.message, error.hint)
         return error.exit_code

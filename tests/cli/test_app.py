@@ -252,6 +252,13 @@ def test_an_unexpected_failure_names_itself_and_asks_for_a_report(
     assert "Traceback (most recent call last)" in cli("check", "--python", "x")[2]
 
 
+def test_a_want_of_memory_is_no_fault_of_the_doctors(cli: Run, examined: Any) -> None:
+    examined(MemoryError())
+    code, out, err = cli("check", "--python", "x")
+    assert (code, out) == (3, "")
+    assert err.startswith("gpu-doctor: there is not enough memory to go on\n")
+
+
 def test_an_interruption_is_one_line_and_exit_code_130(cli: Run, examined: Any) -> None:
     examined(KeyboardInterrupt())
     assert cli("check", "--python", "x") == (130, "", "gpu-doctor: interrupted\n")

@@ -139,6 +139,17 @@ if os.fork() == 0:
 os._exit(3)
 """
 
+# Written where the question's own notes go.
+_STEERING_NAMES = r"""\
+import os
+for number in range(3, 64):
+    try:
+        os.write(number, b'{"loading": "\\u001b[2Jx"}\n{"trial": "\\u001b[2Jx"}\n{"begin": "\\u001b[2Jx\\u202e"}\n')
+    except OSError:
+        pass
+os.abort()
+"""
+
 _LAST_WORDS = "terminate called after throwing an instance of 'std::bad_alloc'"
 
 POISONS: Mapping[str, Poison] = {
@@ -216,8 +227,14 @@ POISONS: Mapping[str, Poison] = {
     ),
     "fork": Poison(_FORKED.format(apart="pass"), "crashed", "exit code 3 without an answer"),
     "fork-setsid": Poison(_FORKED.format(apart="os.setsid()"), "crashed", "exit code 3 without an answer"),
+    "daemon": Poison(
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.closerange(0, 256)\n"
+        "        time.sleep(10**6)\n    os._exit(0)\nos.wait()\n",
+        "answered",
+    ),
     # --- Sabotage: what the asker's own code in the child stands on ---
     "odd-version": Poison("__version__ = object()\n", "answered"),
+    "steering-names": Poison(_STEERING_NAMES, "crashed", "SIGABRT"),
     "replace-stdout": Poison("import sys\nsys.stdout = sys.stderr = object()\n", "answered"),
     "poison-modules": Poison(
         "import json, os, sys\nsys.modules['json'] = sys.modules['os'] = None\n"
