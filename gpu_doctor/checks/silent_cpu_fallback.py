@@ -86,7 +86,7 @@ def _finding(inventory: Inventory, gpu: Gpu, item: Fallback) -> Finding:
         severity="error" if item.built or item.package == "torch" else "warning",
         subject=item.label,
         message=f"{item.label} {how}: it runs on the CPU, although {gpu.name} is here.",
-        evidence=(_here(gpu), *item.evidence),
+        evidence=(*item.evidence, _here(gpu)),
         remedy=item.remedy(inventory),
         seats=("driver", item.package),
     )
