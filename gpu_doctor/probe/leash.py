@@ -75,6 +75,7 @@ class Leash:
         self._measured_at = self._scanned_at = 0.0
         self._scan_seconds = 0.0
         self._kills_before = kernel_kills()
+        _answer_signals()
         self._process = subprocess.Popen(
             list(command),
             bufsize=0,
@@ -87,7 +88,6 @@ class Leash:
         )
         self._pipes = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe is not None]
         _LEASHED.add(self)
-        _answer_signals()
         try:
             threading.Thread(target=self._watch, name="gpu-doctor-leash", daemon=True).start()
         except BaseException:  # there is no thread left for us
@@ -242,8 +242,13 @@ def _stop_all() -> None:
 
 
 def _answer_signals() -> None:
-    """Have signals that would end this process without a word end the children first; other handlers stay."""
+    """Have signals that would end this process without a word end the children first; other handlers stay.
+
+    A process that was started with SIGCHLD ignored would never learn how a child ended.
+    """
     if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _leave)

@@ -359,6 +359,23 @@ def test_a_machine_that_has_nothing_left_for_us_is_told(
     assert re.search(r"cannot be started: (can't start new thread|Too many open files)$", answer.reason)
 
 
+def test_a_child_without_threads_answers_all_the_same(question: Questioner, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import faulthandler\n\ndef spent(*_, **__):\n    raise RuntimeError('unable to start watchdog thread')\n\n"
+        "faulthandler.dump_traceback_later = spent\n"
+    )
+    assert question("return 1", environ={**os.environ, "PYTHONPATH": str(tmp_path)}).value == 1
+
+
+def test_how_a_child_ended_is_known_where_nobody_wanted_to_hear_of_children(question: Questioner) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        answer = question("os.abort()")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (answer.ending, answer.reason) == ("crashed", "was killed by SIGABRT (Aborted)")
+
+
 def test_a_real_interpreter_without_its_standard_library_is_unrunnable(question: Questioner, tmp_path: Path) -> None:
     answer = question("return 1", environ={**os.environ, "PYTHONHOME": str(tmp_path)})
     assert answer.ending == "unrunnable"
