@@ -212,6 +212,22 @@ def test_a_session_that_loads_clears_what_the_files_suggest() -> None:
     assert (run.status, run.findings) == ("passed", ())
 
 
+NO_DRIVER = FAILED.replace("libcudnn.so.9", "libcuda.so.1")
+
+
+def test_a_provider_that_lacks_only_the_driver_is_healthy_on_a_machine_without_one() -> None:
+    run = judge("ort-provider-unloadable", environment(NEW, gpus=(), probes=(session(False, log=NO_DRIVER), names())))
+    assert run.findings == ()
+
+
+def test_a_preload_that_leaves_only_the_driver_to_want_is_one_call_away() -> None:
+    preloaded = (session(False, *PRELOADED, log=NO_DRIVER), names(after=PRELOADED))
+    probes = (session(False, log=FAILED), *preloaded)
+    finding = only(judge("ort-provider-unloadable", environment(NEW, gpus=(), probes=probes)))
+    assert "except after onnxruntime.preload_dlls()" in finding.message
+    assert "lacks nothing but the driver's" in str(finding.evidence)
+
+
 def test_it_loads_and_finds_no_device_is_not_this_illness() -> None:
     log = "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1"
     assert judge("ort-provider-unloadable", environment(NEW, probes=(session(True, log=log),))).status == "passed"

@@ -41,13 +41,14 @@ class Order:
     def unloadable(self) -> Proof:
         """Tell whether it is proven that the provider's library does not load, or cleared because it does."""
         loaded = self.session.trial("library of the provider")
-        if loaded is not None:
-            return "cleared" if loaded.outcome == "passed" else "proven"
-        if not self.died:
+        if loaded is None and not self.died:
             return "open"
-        if self.gpu:
+        if loaded is not None and loaded.outcome == "passed":
+            return "cleared"
+        if self.gpu or not (self.died or self._wants_driver):
             return "proven"
-        # Releases before 1.23 crash in the library's own start where there is no GPU: ld.so had found everything.
+        # Releases before 1.23 crash in the library's own start where there is no GPU: ld.so had found everything. Of
+        # later ones it names the driver, and stops at that.
         return "cleared" if self.names is not None and self.names.trials and not self.lacks else "open"
 
     @property
@@ -55,6 +56,11 @@ class Order:
         """Tell whether the process ended while the session was opened."""
         opened = self.session.trial("session")
         return opened is not None and opened.outcome == "died"
+
+    @property
+    def _wants_driver(self) -> bool:
+        nowhere = _NOWHERE.match(self.words)
+        return nowhere is not None and nowhere[1].startswith("libcuda.so")
 
     @property
     def computes(self) -> bool:
@@ -85,6 +91,8 @@ class Order:
         elif self.unloadable == "open":
             failed = next((t.detail for t in self.session.trials if t.outcome in ("wrong", "failed")), "")
             value = failed or self.session.reason or "not determined"
+        elif self.unloadable == "cleared" and self._wants_driver:
+            value = "its library lacks nothing but the driver's libcuda.so.1"
         else:
             value = "its library loads" if self.unloadable == "cleared" else "its library does not load"
             value += f": {self.words}" if self.words else ""
