@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,22 @@ def test_a_part_that_another_part_would_not_find(tmp_path: Path, content: bytes 
     assert trial.outcome == "failed"
     assert "libcudnn_heuristic.so.9: " in trial.detail
     assert words in trial.detail
+
+
+@pytest.mark.skipif(find_library("cuda") is not None, reason="a driver is here")
+def test_a_part_that_is_linked_against_the_driver_is_not_tried_without_one(tmp_path: Path) -> None:
+    driver = build(tmp_path, "int cuInit(unsigned f) { return f; }", "-Wl,-soname,libcuda.so.1", name="libcuda.so.1")
+    loader = cudnn(tmp_path, graph=0, ops=0)
+    build(
+        tmp_path,
+        "int cuInit(unsigned); int status(void) { return cuInit(0); }",
+        str(driver),
+        name="libcudnn_heuristic.so.9",
+    )
+    driver.unlink()
+    trial = ask(loader, further=FURTHER).trial("libcudnn_heuristic.so.9")
+    assert trial is not None
+    assert (trial.outcome, trial.detail) == ("skipped", "it is linked against the driver, which is not here")
 
 
 def test_part_by_part_each_one_says_why_it_does_not_load(tmp_path: Path) -> None:

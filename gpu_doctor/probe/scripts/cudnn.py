@@ -40,7 +40,7 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, str]:
         return {"mapped": _mapped()}
     version = _call_all(loaders[0], notes)
     for part in argument["further"]:
-        notes.trial(part["name"], _open_as_part, part["name"], part["names"])
+        notes.trial(part["name"], _open_as_part, part["name"], part["names"], notes)
     if argument["torch"]:
         notes.trial("torch.backends.cudnn.version", _torch_version, notes)
     return {"version": version, "mapped": _mapped()}
@@ -104,7 +104,7 @@ def _torch_version(notes: Any) -> dict[str, Any]:
     return {"version": version}
 
 
-def _open_as_part(name: str, names: list[str]) -> dict[str, str]:
+def _open_as_part(name: str, names: list[str], notes: Any) -> dict[str, str]:
     """Open a part where those that are loaded would find it: beside themselves, else by bare name."""
     folders = sorted({os.path.dirname(path) for path in _loaded()})
     beside = [os.path.join(folder, each) for each in names for folder in folders]
@@ -112,7 +112,12 @@ def _open_as_part(name: str, names: list[str]) -> dict[str, str]:
     for place in present + names:
         if _opens(place):
             return {"opened": place}
-    ctypes.CDLL(present[0] if present else name)  # which says why not
+    try:
+        ctypes.CDLL(present[0] if present else name)  # which says why not
+    except OSError as error:
+        if str(error).startswith("libcuda.so.1: cannot open"):
+            raise notes.Skip("it is linked against the driver, which is not here") from None
+        raise
     return {}
 
 
