@@ -42,12 +42,11 @@ class Case:
 
     @property
     def unaskable(self) -> str:
-        """Return why the live interpreter could not be asked anything, or nothing where it was, or was not to be."""
+        """Return why the live interpreter could not be asked, or nothing where it was, or was not to be."""
         probes = self.inventory.probes
         if isinstance(probes, Unknown):
             return "" if probes == UNASKED else probes.reason
-        taken = [probe for probe in probes if probe.ending != "skipped"]
-        return taken[0].reason if taken and all(probe.ending == "unrunnable" for probe in taken) else ""
+        return next((probe.reason for probe in probes if probe.ending == "unrunnable"), "")
 
     @property
     def findings(self) -> tuple[Finding, ...]:

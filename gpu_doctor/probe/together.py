@@ -89,6 +89,7 @@ class Asking:
         self._ended: dict[str, Probe] = {}
         self._probes: list[Probe] = []
         self._bell = threading.Event()
+        self._unrunnable = ""
 
     def __enter__(self) -> Asking:
         return self
@@ -129,7 +130,7 @@ class Asking:
         return before != (len(self._probes), len(self._running))
 
     def _consider(self, question: Question) -> None:
-        why = question.skip or self._spoiled(question) or self._lacking(question)
+        why = question.skip or self._unrunnable or self._spoiled(question) or self._lacking(question)
         if why:
             self._waiting.remove(question)
             self._end(question, _skipped(question, why))
@@ -181,10 +182,13 @@ class Asking:
     def _end(self, question: Question, probe: Probe) -> None:
         self._ended[question.name] = probe
         self._probes.append(probe)
-        spoiled = [running for running in self._running if self._spoiled(running.question)]
+        if probe.ending == "unrunnable":
+            # An interpreter that does not come to one question comes to none: each would cost its deadline.
+            self._unrunnable = probe.reason
+        spoiled = [running for running in self._running if self._unrunnable or self._spoiled(running.question)]
         self._stop(spoiled)
         for running in spoiled:
-            self._end(running.question, _skipped(running.question, self._spoiled(running.question)))
+            self._end(running.question, _skipped(running.question, self._unrunnable or self._spoiled(running.question)))
 
     def _stop(self, children: Iterable[_Running]) -> None:
         """End children together: each takes a moment to die."""

@@ -34,7 +34,7 @@ def write_asked(paper: Paper, case: Case, *, static: bool) -> frozenset[str]:
     `static` says that the user wished for files only.
     """
     probes = case.inventory.probes
-    if case.unaskable:
+    if case.unaskable and not _answered(probes):
         reason = f": {case.unaskable}" if case.verdict == "sick" else ""
         return _write_unasked(paper, case, f"nothing could be asked live{reason}")
     if isinstance(probes, Unknown):
@@ -50,6 +50,10 @@ def write_asked(paper: Paper, case: Case, *, static: bool) -> frozenset[str]:
     for reason, words in reasons.items():
         _write_untried(paper, words, _silenced(case, {reason}))
     return frozenset(reasons)
+
+
+def _answered(probes: tuple[Probe, ...] | Unknown) -> bool:
+    return not isinstance(probes, Unknown) and any(p.ending not in ("skipped", "unrunnable") for p in probes)
 
 
 def untried(probes: Iterable[Probe]) -> dict[str, str]:

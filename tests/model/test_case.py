@@ -62,7 +62,7 @@ UNRUN = probe("import", "torch", "unrunnable", reason="python cannot be started"
         ((probe("torch-gpu", "cuda:0", "skipped", reason="no GPU visible"),), "healthy", False, ""),
         ((probe("import", "torch", "crashed", reason="SIGSEGV"),), "healthy", True, ""),
         ((UNRUN, probe("cudnn", "torch", "skipped")), "undetermined", True, "python cannot be started"),
-        ((UNRUN, probe("import", "jax")), "healthy", True, ""),
+        ((UNRUN, probe("import", "jax")), "undetermined", True, "python cannot be started"),
     ],
 )
 def test_an_interpreter_that_was_to_be_asked_and_could_not_be_is_not_found_healthy(

@@ -206,3 +206,15 @@ def test_an_experiment_during_which_the_child_died_is_told(ask: Asker) -> None:
         ("good", "passed", ""),
         ("deadly", "died", "was killed by SIGABRT (Aborted)"),
     ]
+
+
+def test_an_interpreter_that_does_not_come_to_one_question_is_asked_no_other(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nsleep 600\n")
+    python.chmod(0o755)
+    questions = [Question("import", name, "import_module.py", {"module": name}, 2.0) for name in "abcde"]
+    with Asking(str(python), dict(os.environ), workers=2) as asking:
+        asking.add(questions)
+        probes = asking.results(print)
+    assert sorted(probe.ending for probe in probes) == ["skipped"] * 4 + ["unrunnable"]
+    assert {probe.reason for probe in probes} == {next(p.reason for p in probes if p.ending == "unrunnable")}
