@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set up a test environment in .cache/ and run the tests in it.
 #
-#   scripts/test.sh            the fast suite: a minute, no network, no GPU
+#   scripts/test.sh            the fast suite: three minutes, no network, no GPU
 #   scripts/test.sh -m lab     real environments from the package index: minutes, gigabytes
 #
 # Arguments go to pytest.

@@ -85,7 +85,7 @@ def _finding(
         message=f"{label(inventory, probe.subject)} cannot be imported: {why.text}.{spared}",
         evidence=testimony(probe),
         remedy=why.remedy,
-        seats=(*seats(inventory, probe), *through, *((why.key,) if why.key else ())),
+        seats=(*seats(inventory, probe), *through, *why.seats),
     )
 
 

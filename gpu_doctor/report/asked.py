@@ -88,13 +88,21 @@ def told(probe: Probe) -> str:
 
 def _explained(case: Case, probe: Probe) -> bool:
     """Tell whether a finding shows this question, or a rule that reads such questions speaks of what it is about."""
-    if any(row.again == probe.again != "" for finding in case.findings for row in finding.evidence):
+    shown = {row.again for finding in case.findings for row in finding.evidence} - {""}
+    if probe.again in shown or _wants_driver(case, probe):
         return True
     rules = {rule.id for rule in case.rules if probe.kind in rule.probes}
     runs = [run for run in case.runs if run.rule in rules]
     spoken = [word for f in case.findings if f.rule in rules for word in (f.subject, f.message, *f.seats)]
     about = _PACKAGES.get(probe.kind) or probe.subject.partition(": ")[0]
     return any(about in words for words in (*spoken, *(run.note for run in runs)))
+
+
+def _wants_driver(case: Case, probe: Probe) -> bool:
+    """Tell whether a question ended badly only for want of a driver, which this machine does not have."""
+    bad = [trial for trial in probe.trials if trial.outcome in _BAD_TRIALS]
+    words = [probe.log if trial.outcome == "died" else trial.detail for trial in bad]
+    return case.inventory.host.libcuda is None and bool(words) and all("libcuda.so" in said for said in words)
 
 
 def _bad_trials(probe: Probe) -> list[str]:

@@ -81,6 +81,42 @@ def test_numpys_words_with_the_right_numpy_have_another_reason() -> None:
     assert "was built for" not in only(judge("package-import-fails", seen)).message
 
 
+OTHER_CUDA = (
+    "RuntimeError: Detected that PyTorch and TorchAudio were compiled with different CUDA versions. "
+    "PyTorch has CUDA version 13.2 whereas TorchAudio has CUDA version 13.0."
+)
+NO_SYMBOL = "OSError: libtorchaudio.so: undefined symbol: aoti_torch_abi_version"
+
+
+@pytest.mark.parametrize("words", [OTHER_CUDA, NO_SYMBOL], ids=["another CUDA", "a symbol of torch's C interface"])
+def test_a_companion_of_another_torch_needs_the_release_that_fits(words: str) -> None:
+    finding = only(
+        judge("package-import-fails", sick(TORCH, dist("torchaudio", "2.11.0"), raised("torchaudio", words)))
+    )
+    assert finding.message.endswith("torchaudio 2.11.0 was built for another torch than torch 2.8.0+cu128.")
+    assert commands(finding) == [f"{INSTALL} torchaudio==2.8.0"]
+
+
+def test_such_a_companion_that_the_files_show_is_one_alarm() -> None:
+    companion = dist("torchaudio", "2.11.0", requires=("torch==2.11.0",))
+    case = judge_all(sick(TORCH, companion, probe("import", "torch"), raised("torchaudio", NO_SYMBOL)))
+    primaries = [f.rule for f in case.findings if f.consequence_of is None and f.severity == "error"]
+    assert primaries == ["package-version-conflict"]
+
+
+def test_an_exception_of_its_own_is_not_healed_by_the_same_files() -> None:
+    assert only(judge("package-import-fails", sick(raised("diffusers", "ValueError: odd.")))).remedy is None
+
+
+def test_a_module_that_another_package_asks_for_has_its_name_from_there() -> None:
+    words = "ModuleNotFoundError: No module named 'six'"
+    asking = dist("python-dateutil", "2.9.0", requires=("six>=1.5",))
+    assert commands(only(judge("package-import-fails", sick(asking, raised("coqui-tts", words))))) == [
+        f"{INSTALL} 'six>=1.5'"
+    ]
+    assert only(judge("package-import-fails", sick(raised("coqui-tts", words)))).remedy is None
+
+
 def test_a_name_that_transformers_removed() -> None:
     words = f"ImportError: cannot import name 'BeamSearchScorer' from 'transformers' ({SITE}/transformers/__init__.py)"
     seen = sick(dist("transformers", "5.0.0"), raised("tts", words))

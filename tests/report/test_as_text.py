@@ -218,6 +218,13 @@ def test_what_ended_badly_and_is_explained_is_not_said_again() -> None:
     assert said_of(asked, note="jax wants a GPU at its import").startswith("judged in part: ")
 
 
+def test_what_fails_for_want_of_a_driver_is_no_riddle_where_there_is_none() -> None:
+    lacking = kit.trial("libcuda.so.1", "failed", "libcuda.so.1: cannot open shared object file")
+    assert said_of(kit.probe("import", "jax", "answered", lacking)) == "asked live: import jax"
+    mixed = kit.probe("import", "jax", "answered", lacking, kit.trial("create", "failed", "no"))
+    assert said_of(mixed).endswith("no rule says why: import jax")
+
+
 def test_many_rules_that_could_not_judge_are_counted() -> None:
     skipped = kit.probe("torch-gpu", "GPU 0", "skipped", reason="no GPU visible")
     runs = tuple(CheckRun(rule.id, "skipped", "no GPU visible") for rule in patients.RULES[1:])

@@ -92,6 +92,8 @@ def gpu_name(probe: Probe) -> str:
 
 
 def _of_torch(inventory: Inventory, probe: Probe, trial: Trial) -> str:
+    if trial.name == "is available" and _sees_none(inventory):
+        return "silent-cpu-fallback"  # which asks torch for its GPUs as it asks the others
     if trial.outcome != "wrong" and not _without_code(inventory, probe, trial):
         if _NO_MEMORY.search(trial.detail) and _starved(probe):
             return "gpu-out-of-memory"
@@ -102,6 +104,11 @@ def _of_torch(inventory: Inventory, probe: Probe, trial: Trial) -> str:
         if trial.name in _HALF and _NOT_SUPPORTED.search(trial.detail):
             return "dtype-unsupported-by-gpu"
     return _of_gpu(inventory, probe, trial)
+
+
+def _sees_none(inventory: Inventory) -> bool:
+    looks = (probe.trial("devices") for probe in asked(inventory, "devices", "torch"))
+    return any(look is not None and look.outcome in ("wrong", "failed") for look in looks)
 
 
 def _of_ctranslate2(inventory: Inventory, probe: Probe, trial: Trial) -> str:

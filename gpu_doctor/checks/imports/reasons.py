@@ -27,7 +27,8 @@ _GONE = re.compile(
     r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'"
     r"|module '(?P<of>[\w.]+)' has no attribute '(?P<attribute>\w+)'"
 )
-_OF_TORCH = re.compile(r"_ZNK?\d+(c10|at|torch)|_ZN?K?St.*(c10|torch)")
+_OF_TORCH = re.compile(r"_ZNK?\d+(c10|at|torch)|_ZN?K?St.*(c10|torch)|(aoti_)?torch_")
+_OTHER_CUDA = re.compile(r"PyTorch and (TorchAudio|torchvision) were compiled with different CUDA", re.IGNORECASE)
 _NO_OPERATOR = re.compile(r"operator (torchvision|torchaudio)::\w+ does not exist")
 _GLIBC = re.compile(r"version `(GLIBC(?:XX)?_[\d.]+)' not found")
 # Modules whose distribution has another name; of setuptools, later releases have no pkg_resources any more.
@@ -45,10 +46,10 @@ _LEFT_TORCHAUDIO = {"AudioMetaData", "info", "list_audio_backends", "set_audio_b
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Say why an import failed; findings with the same `key` have the same cause."""
+    """Say why an import failed; findings that share one of the `seats` have the same cause."""
 
     text: str
-    key: str | None
+    seats: tuple[str, ...]
     remedy: Remedy | None
 
 
@@ -56,7 +57,7 @@ def reason(inventory: Inventory, facts: Facts, probe: Probe) -> Reason:
     """Return the reason that the words of a failed import give, in the order of how much they say."""
     readers = (_numpy, _other_torch, _removed_name, _absent_module, _absent_library, _old_system)
     found = (reader(inventory, facts, probe) for reader in readers) if probe.ending == "raised" else iter(())
-    return next((item for item in found if item), Reason(how(probe), None, remedy(inventory, facts, probe)))
+    return next((item for item in found if item), Reason(how(probe).rstrip("."), (), remedy(inventory, facts, probe)))
 
 
 def alone_lost(inventory: Inventory, probe: Probe) -> str:
@@ -80,17 +81,17 @@ def _numpy(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:
         return None
     step = install(inventory, wanted)
     text = f"it, or what it imports, was built for {built}, and {numpy.label} is installed"
-    return Reason(text, "numpy", Remedy(f"Install {wanted}, or what was built for {numpy.label}.", "ask", (step,)))
+    return Reason(text, ("numpy",), Remedy(f"Install {wanted}, or what was built for {numpy.label}.", "ask", (step,)))
 
 
 def _other_torch(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:
-    symbol, operator = undefined(probe), _NO_OPERATOR.search(probe.reason)
-    if not operator and not (symbol and _OF_TORCH.match(symbol.name)):
+    symbol, named = undefined(probe), _NO_OPERATOR.search(probe.reason) or _OTHER_CUDA.search(probe.reason)
+    if not named and not (symbol and _OF_TORCH.match(symbol.name)):
         return None
-    owner = operator[1] if operator else _owner(inventory, symbol.consumer if symbol else "") or probe.subject
+    owner = named[1].lower() if named else _owner(inventory, symbol.consumer if symbol else "") or probe.subject
     text = f"{label(inventory, owner)} was built for another torch than {label(inventory, 'torch')}"
     healed = companions(inventory, facts) if owner in ("torchvision", "torchaudio") else None
-    return Reason(text, f"import {owner}", healed)
+    return Reason(text, (f"import {owner}", owner), healed)
 
 
 def _owner(inventory: Inventory, library: str) -> str | None:
@@ -107,7 +108,7 @@ def _removed_name(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | 
     if inventory.distribution(other) is None or other == probe.subject:
         return None
     text = f"it asks {module} for {name}, which {label(inventory, other)} does not have"
-    return Reason(text, f"{module}.{name}", _for_removed(inventory, probe, other, name))
+    return Reason(text, (f"{module}.{name}",), _for_removed(inventory, probe, other, name))
 
 
 def _for_removed(inventory: Inventory, probe: Probe, other: str, name: str) -> Remedy | None:
@@ -133,12 +134,13 @@ def _absent_module(inventory: Inventory, facts: Facts, probe: Probe) -> Reason |
         return None
     top = module.partition(".")[0]
     if top == facts.modules().get(probe.subject, "").partition(".")[0]:
-        return Reason(f"its own module {module} is not there", None, once_more(inventory, package))
-    wanted = _BROUGHT_BY.get(top) or _required(package, top)
+        return Reason(f"its own module {module} is not there", (), once_more(inventory, package))
+    everyone = (item for item in (package, *inventory.distributions) if item.active)
+    wanted = _BROUGHT_BY.get(top) or next(filter(None, (_required(item, top) for item in everyone)), None)
     healed = None
     if wanted:
         healed = Remedy(f"Install {wanted}, which brings the module {top}.", "ask", (install(inventory, wanted),))
-    return Reason(f"it imports {module}, which is not installed", f"module {top}", healed)
+    return Reason(f"it imports {module}, which is not installed", (f"module {top}",), healed)
 
 
 def _required(package: Distribution, module: str) -> str | None:
@@ -159,7 +161,7 @@ def _absent_library(inventory: Inventory, facts: Facts, probe: Probe) -> Reason 
         return None
     name = library.rpartition("/")[2]
     text = f"the loader does not find {name}"
-    return Reason(text, f"library {name}", remedy(inventory, facts, probe))
+    return Reason(text, (f"library {name}",), remedy(inventory, facts, probe))
 
 
 def _old_system(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:
@@ -167,4 +169,4 @@ def _old_system(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | No
     if not found:
         return None
     # The C library comes with the system and can be had by no package; the C++ library may be conda's own.
-    return Reason(f"it needs {found[1]}, which is newer than what this system has", found[1], None)
+    return Reason(f"it needs {found[1]}, which is newer than what this system has", (found[1],), None)

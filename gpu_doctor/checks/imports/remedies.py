@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_doctor.checks.choices.cuda_builds import wheels_for
-from gpu_doctor.checks.imports.errors import unopened
+from gpu_doctor.checks.imports.errors import undefined, unopened
 from gpu_doctor.checks.shared.requirements import as_asked
 from gpu_doctor.checks.shared.stack import install, reinstall
 from gpu_doctor.facts.tables import Facts
@@ -15,7 +15,10 @@ _PATIENCE = "gpu-doctor check --probe-timeout 300"
 
 
 def remedy(inventory: Inventory, facts: Facts, probe: Probe) -> Remedy | None:
-    """Return the remedy that follows from the pattern alone: more time, the missing library, or the files once more."""
+    """Return the remedy that follows from the pattern alone: more time, the missing library, or the files once more.
+
+    Whole files answer an exception of their own; only one about a library, or a crash, may come of broken ones.
+    """
     if probe.ending in ("timed out", "stuck"):
         return patience()
     package = inventory.distribution(probe.subject)
@@ -24,7 +27,8 @@ def remedy(inventory: Inventory, facts: Facts, probe: Probe) -> Remedy | None:
     library = unopened(probe)
     if library:
         return library_installed(inventory, facts, package, library)
-    return once_more(inventory, package)
+    broken = probe.ending != "raised" or undefined(probe) is not None or package.name == "torch"
+    return once_more(inventory, package) if broken else None
 
 
 def patience() -> Remedy:

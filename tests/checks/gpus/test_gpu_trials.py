@@ -122,3 +122,11 @@ def test_a_session_without_a_gpu_asked_none() -> None:
         gpu_answers(inventory(probes=(session(*ON_GPU, provider="CPU"),)), "ort-session")
     worked = session(*ON_GPU)
     assert gpu_answers(inventory(probes=(worked,)), "ort-session") == (worked,)
+
+
+@pytest.mark.parametrize(("devices", "rule"), [("failed", "silent-cpu-fallback"), ("passed", "gpu-operation-fails")])
+def test_a_torch_that_sees_no_gpu_is_said_once(devices: str, rule: str) -> None:
+    looked = probe("devices", "torch", "answered", Trial("devices", devices))  # type: ignore[arg-type]
+    asked = probe("torch-gpu", "GPU 0", "answered", trial("is available", "failed", "RuntimeError: error 36"))
+    case = judge_all(inventory(dist("torch", "2.8.0", cuda="12.8"), probes=(looked, asked, probe("import", "torch"))))
+    assert [finding.rule for finding in case.findings if finding.severity == "error"] == [rule]
