@@ -177,6 +177,12 @@ time.sleep(10**6)
 """
 
 
+def _take_terminal(slave: int) -> None:
+    # A suite started in the background inherits a SIGINT that is ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """Run the command line in a terminal of its own, on a patient that breeds and never answers."""
 
@@ -191,7 +197,7 @@ class Terminal:
             cwd=ROOT,
             env=environ(TERM="xterm", COLUMNS="200"),
             start_new_session=True,
-            preexec_fn=functools.partial(fcntl.ioctl, slave, termios.TIOCSCTTY, 0),
+            preexec_fn=functools.partial(_take_terminal, slave),
             **streams,  # type: ignore[call-overload]
         )
         os.close(slave)
