@@ -95,6 +95,6 @@ def _mapped(probe: Probe, detail: str) -> list[Evidence]:
 def _seats(inventory: Inventory, probe: Probe) -> tuple[str, ...]:
     name = package(probe)
     mapped = [path for m in probe.measured if m.name.endswith(".so") for path in m.value.split(", ")]
-    known = (inventory.library(path) for path in mapped)
+    known = (inventory.find_library(path) for path in mapped)
     used = (r.consumer for r in inventory.resolutions if name != "torch" and (r.package or "").startswith(name))
     return tuple(dict.fromkeys(("driver", name, *mapped, *(lib.path for lib in known if lib is not None), *used)))

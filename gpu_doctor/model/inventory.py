@@ -144,6 +144,6 @@ class Inventory:
         """Return the active distribution of this canonical name, or None."""
         return next((d for d in self.distributions if d.name == name and d.active), None)
 
-    def library(self, path: str | None) -> Library | None:
+    def find_library(self, path: str | None) -> Library | None:
         """Return the library at this path, or None."""
         return next((item for item in self.libraries if path in (item.path, item.real)), None)

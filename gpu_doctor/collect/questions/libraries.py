@@ -82,7 +82,7 @@ def _wanted(inventory: Inventory, resolution: Resolution) -> dict[str, object]:
 
 def _own_folders(inventory: Inventory, resolution: Resolution) -> tuple[list[str], list[str]]:
     """Return the folders of the consumer's DT_RPATH, which counts only where there is no DT_RUNPATH, and of that."""
-    library = inventory.library(resolution.consumer)
+    library = inventory.find_library(resolution.consumer)
     if library is None or not isinstance(library.elf, Elf):
         return [], []
     origin = posixpath.dirname(resolution.consumer)

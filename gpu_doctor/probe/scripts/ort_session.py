@@ -45,7 +45,7 @@ class _Experiments:
     def __init__(self, onnxruntime: Any, argument: dict[str, Any], notes: Any) -> None:
         self.onnxruntime = onnxruntime
         self.provider = argument["provider"]
-        self.library = argument["library"]
+        self.provider_library = argument["library"]
         self.no_gpu = argument["no_gpu"]
         self.notes = notes
         self.session: Any = None
@@ -54,7 +54,7 @@ class _Experiments:
         if not self.notes.trial("available providers", self._available):
             return
         self.notes.trial("session", self._open, _product()[0])
-        if self.library:
+        if self.provider_library:
             self.notes.trial("library of the provider", self._mapped)
         if self.session is None or not self.notes.trial("providers of the session", self._providers):
             return
@@ -74,19 +74,19 @@ class _Experiments:
         try:
             self.session = self.onnxruntime.InferenceSession(model, options, providers=[self.provider])
         except Exception as error:
-            if self.no_gpu and self.library and _is_mapped(self.library):
+            if self.no_gpu and self.provider_library and _is_mapped(self.provider_library):
                 raise self.notes.Skip(f"{self.no_gpu}: {error}") from error
             raise
 
     def _mapped(self) -> None:
-        if not _is_mapped(self.library):
-            raise self.notes.Wrong(self.library + " was not loaded into the process")
+        if not _is_mapped(self.provider_library):
+            raise self.notes.Wrong(self.provider_library + " was not loaded into the process")
 
     def _providers(self) -> dict[str, str]:
         chosen = ", ".join(self.session.get_providers())
         if self.provider in chosen.split(", "):
             return {"providers": chosen}
-        if self.no_gpu and _is_mapped(self.library):
+        if self.no_gpu and _is_mapped(self.provider_library):
             raise self.notes.Skip(self.no_gpu)
         raise self.notes.Wrong("the session has " + chosen + " only", providers=chosen)
 
