@@ -35,7 +35,7 @@ NAMED = {
 }
 
 
-def examined(lab: Lab, name: str) -> Case:
+def examined(lab: Lab, name: str, *, static: bool = False) -> Case:
     recipe, prefix = RECIPES[name], lab(name)
     given = list(recipe.arguments)
     gpus = [given[i + 1] for i, word in enumerate(given) if word == "--gpu"]
@@ -43,7 +43,7 @@ def examined(lab: Lab, name: str) -> Case:
     inherited = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH")}
     environ = {**inherited, **recipe.environment(prefix)}
     target = doctor.choose(str(prefix / "bin/python"), None, environ, str(prefix), gpus, next(iter(drivers), None))
-    return doctor.examine(target, environ).cases[0]
+    return doctor.examine(target, environ, asking=doctor.Asking(static=static)).cases[0]
 
 
 def words(case: Case, rule: str) -> str:
@@ -75,8 +75,12 @@ def test_one_illness_is_one_error(lab: Lab, name: str) -> None:
     assert sorted(errors) == sorted([NAMED[name][0], *FURTHER.get(name, [])])
 
 
+# Its files are right, which is what it is a twin for; a session shows that its CUDA libraries are not installed.
+FILES_ALONE = {"ort-gpu-alone"}
+
+
 @pytest.mark.parametrize("name", sorted(HEALTHY))
 def test_healthy_twin_raises_no_error(lab: Lab, name: str) -> None:
-    case = examined(lab, name)
+    case = examined(lab, name, static=name in FILES_ALONE)
     assert [(f.rule, f.message) for f in case.findings if f.severity == "error"] == []
     assert case.verdict == "healthy"
