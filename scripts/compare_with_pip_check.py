@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Put `pip check`, `uv pip check` and `gpu-doctor check` before every lab, and print the answers as Markdown.
+"""Put `pip check`, `uv pip check` and `gpu-doctor check --static` before every lab, and print the answers as Markdown.
 
 Run it with a Python that has the project and its dev group, such as `.cache/test-env/bin/python`.
 """
@@ -28,7 +28,8 @@ def answer(command: list[str], variables: dict[str, str]) -> tuple[int, str]:
 
 
 def doctor_says(recipe: Recipe, prefix: Path) -> str:
-    command = [str(BIN / "gpu-doctor"), "check", "--prefix", str(prefix), "--format", "json", *recipe.arguments]
+    command = [str(BIN / "gpu-doctor"), "check", "--static", "--format", "json"]
+    command += ["--prefix", str(prefix), *recipe.arguments]
     _, text = answer(command, recipe.environment(prefix))
     findings = [f for case in json.loads(text)["cases"] for run in case["runs"] for f in run["findings"]]
     return ", ".join(f"`{f['rule']}`" for f in findings if f["severity"] == "error") or "no error"
@@ -41,7 +42,7 @@ def row(recipe: Recipe, prefix: Path) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    print("| environment | `pip check` | `uv pip check` | errors of `gpu-doctor check` |\n|---|---|---|---|")
+    print("| environment | `pip check` | `uv pip check` | errors of `gpu-doctor check --static` |\n|---|---|---|---|")
     for what in dict.fromkeys(recipe.what for recipe in SICK.values()):
         name = next(name for name, recipe in SICK.items() if recipe.what == what)
         print("|", what, "|", " | ".join(row(SICK[name], build(name))), "|", flush=True)
