@@ -54,7 +54,8 @@ class Finding:
     """State one illness of one subject.
 
     `seats` name what is ill (distributions, files, variables), so that findings of one cause can be told from findings
-    of several. `consequence_of` is the fingerprint of the primary finding that explains this one.
+    of several. `consequence_of` is the fingerprint of the primary finding that explains this one. `remedy` is the least
+    invasive one that heals; `durable` is another one, which survives the next sync or upgrade, where there is one.
     """
 
     rule: str
@@ -65,6 +66,7 @@ class Finding:
     remedy: Remedy | None = None
     seats: tuple[str, ...] = ()
     consequence_of: str | None = None
+    durable: Remedy | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -100,7 +100,10 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Describe one file that is not what its owner's RECORD says, or, with `files` above 1, the rest of a long list."""
+    """Describe one file that is not what its owner's RECORD says, or, with `files` above 1, the rest of a long list.
+
+    `original` is a file beside it that has the recorded content, such as one that was moved out of the way, if any.
+    """
 
     path: str
     owner: str
@@ -108,6 +111,19 @@ class Damage:
     expected: str
     found: str
     files: int = 1
+    original: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StrayLink:
+    """Describe a symbolic link beside the packages' libraries that no RECORD lists; `exists` is whether it leads there.
+
+    `points_to` is what is written in the link.
+    """
+
+    path: str
+    points_to: str
+    exists: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +139,7 @@ class Inventory:
     """Hold everything observed of one target; rules judge from this alone.
 
     `driver` is None where it is certain that there is none; `gpus` is empty where it is certain that there are none.
-    `probes` is Unknown where the live interpreter was not asked at all.
+    `probes` is Unknown where the live interpreter was not asked at all. `links` are those that somebody placed by hand.
     """
 
     target: Target
@@ -139,6 +155,7 @@ class Inventory:
     gpus: tuple[Gpu, ...] | Unknown
     observations: tuple[Observation, ...] = ()
     probes: tuple[Probe, ...] | Unknown = UNASKED
+    links: tuple[StrayLink, ...] = ()
 
     def distribution(self, name: str) -> Distribution | None:
         """Return the active distribution of this canonical name, or None."""

@@ -43,6 +43,49 @@ class MakeLink:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Take away the link or file at `path`; `why` is a clause that says what it is."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreFile:
+    """Move the file `saved` back to `path`, where it came from."""
+
+    path: str
+    saved: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListInRecord:
+    """Add these paths, relative to the folder that holds the dist-info, to a package's RECORD, and drop those.
+
+    What a package manager finds listed it takes away with the package.
+    """
+
+    record: str
+    add: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClearExecutableStack:
+    """Take the wish for an executable stack (PF_X of PT_GNU_STACK) out of the library at `path`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditPins:
+    """Write these requirements as pins into a project's file: pyproject.toml, or a constraints file."""
+
+    path: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetVariable:
     """Start the program with this environment variable set; None removes it."""
 
@@ -58,20 +101,40 @@ class RunByHand:
     why: str
 
 
-Step = InstallPackages | RemovePackages | MakeLink | SetVariable | RunByHand
+Step = (
+    InstallPackages
+    | RemovePackages
+    | MakeLink
+    | RemoveFile
+    | RestoreFile
+    | ListInRecord
+    | ClearExecutableStack
+    | EditPins
+    | SetVariable
+    | RunByHand
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """Say what heals an illness; `safe` needs no thought, `ask` changes packages, `manual` is for a person."""
+    """Say what heals an illness; `safe` needs no thought, `ask` changes packages, `manual` is for a person.
+
+    `price` is one clause on what it costs and what would take it away again.
+    """
 
     summary: str
     safety: Safety
     steps: tuple[Step, ...] = ()
+    price: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Tell whether the doctor leaves this to a person: it is manual, has no steps, or one of them is not its own."""
+        return self.safety == "manual" or not self.steps or any(isinstance(step, RunByHand) for step in self.steps)
 
 
 def command(step: Step) -> str:
-    """Return the shell line that does this step."""
+    """Return the shell line that does this step; empty for one that only the doctor can do with care."""
     if isinstance(step, InstallPackages):
         return _install_line(step)
     if isinstance(step, RemovePackages):
@@ -79,6 +142,12 @@ def command(step: Step) -> str:
         return shlex.join((*step.tool, "uninstall", *yes, *_python_option(step.tool, step.python), *step.names))
     if isinstance(step, MakeLink):
         return shlex.join(("ln", "-sfn", step.points_to, step.path))
+    if isinstance(step, RemoveFile):
+        return shlex.join(("rm", step.path))
+    if isinstance(step, RestoreFile):
+        return shlex.join(("mv", step.saved, step.path))
+    if isinstance(step, ListInRecord | ClearExecutableStack | EditPins):
+        return ""
     if isinstance(step, SetVariable):
         return f"unset {step.name}" if step.value is None else f"export {step.name}={shlex.quote(step.value)}"
     return step.command

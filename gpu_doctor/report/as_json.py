@@ -150,13 +150,19 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "evidence": [{"what": e.what, "value": e.value, "where": e.where, "again": e.again} for e in finding.evidence],
         "remedy": None if finding.remedy is None else _remedy(finding.remedy),
+        "durable": None if finding.durable is None else _remedy(finding.durable),
         "consequence_of": finding.consequence_of,
         "fingerprint": finding.fingerprint,
     }
 
 
 def _remedy(remedy: Remedy) -> dict[str, Any]:
-    return {"summary": remedy.summary, "safety": remedy.safety, "steps": [_step(step) for step in remedy.steps]}
+    return {
+        "summary": remedy.summary,
+        "safety": remedy.safety,
+        "price": remedy.price,
+        "steps": [_step(step) for step in remedy.steps],
+    }
 
 
 def _step(step: Step) -> dict[str, Any]:
