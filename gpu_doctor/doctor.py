@@ -159,9 +159,15 @@ def _chosen(select: Sequence[str], ignore: Sequence[str]) -> tuple[LoadedRule, .
     return left
 
 
-def _require(names: set[str], rules: Mapping[str, LoadedRule]) -> None:
+def require_rules(names: set[str], extra: Sequence[str] = ()) -> None:
+    """Raise UsageError for a name that no rule has; `extra` names are close to what was meant, perhaps."""
+    if names:
+        _require(names, {item.rule.id: item for item in all_rules()}, extra)
+
+
+def _require(names: set[str], rules: Mapping[str, LoadedRule], extra: Sequence[str] = ()) -> None:
     for name in sorted(names - set(rules)):
-        close = difflib.get_close_matches(name, rules, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, [*extra, *rules], n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(close)}?" if close else "`gpu-doctor rules` lists them."
         raise UsageError(f"there is no rule {name!r}", hint)
 

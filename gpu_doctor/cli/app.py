@@ -12,7 +12,7 @@ import typer
 import typer.main
 
 from gpu_doctor import __version__
-from gpu_doctor.cli import archs, check, explain, inventory, rules, where
+from gpu_doctor.cli import archs, check, explain, fix, history, inventory, rules, undo, where
 from gpu_doctor.cli.out import complain
 from gpu_doctor.cli.streams import is_refusal, silence
 from gpu_doctor.errors import DoctorError
@@ -52,6 +52,9 @@ def _main(
 
 
 app.command("check")(check.check)
+app.command("fix")(fix.fix)
+app.command("undo")(undo.undo)
+app.command("history")(history.history)
 app.command("inventory")(inventory.inventory)
 app.command("archs")(archs.archs)
 app.command("where")(where.where)

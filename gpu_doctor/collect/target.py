@@ -18,3 +18,11 @@ def choose_target(
 ) -> Target:
     """Choose what the user named, else the environment at hand; raise TargetNotFound where there is none."""
     return choose.choose_target(python, prefix, environ, cwd, gpus, driver)
+
+
+def place_of(target: Target, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return an environment's folder, and the folders in it that its interpreter searches for packages."""
+    from gpu_doctor.readers.interpreter.interpreter import read_interpreter
+
+    python = read_interpreter(target, environ)
+    return python.prefix, tuple(entry.path for entry in python.search_path)

@@ -129,7 +129,7 @@ class Remedy:
 
     @property
     def by_hand(self) -> bool:
-        """Tell whether the doctor leaves this to a person: it is manual, has no steps, or one of them is not its own."""
+        """Tell whether this is left to a person: it is manual, has no steps, or one of them is not the doctor's own."""
         return self.safety == "manual" or not self.steps or any(isinstance(step, RunByHand) for step in self.steps)
 
 

@@ -138,34 +138,37 @@ def _run(run: CheckRun) -> dict[str, Any]:
         "status": run.status,
         "note": run.note,
         "applies": run.applies,
-        "findings": [_finding(finding) for finding in run.findings],
+        "findings": [shape_finding(finding) for finding in run.findings],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def shape_finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON-compatible values."""
     return {
         "rule": finding.rule,
         "severity": finding.severity,
         "subject": finding.subject,
         "message": finding.message,
         "evidence": [{"what": e.what, "value": e.value, "where": e.where, "again": e.again} for e in finding.evidence],
-        "remedy": None if finding.remedy is None else _remedy(finding.remedy),
-        "durable": None if finding.durable is None else _remedy(finding.durable),
+        "remedy": None if finding.remedy is None else shape_remedy(finding.remedy),
+        "durable": None if finding.durable is None else shape_remedy(finding.durable),
         "consequence_of": finding.consequence_of,
         "fingerprint": finding.fingerprint,
     }
 
 
-def _remedy(remedy: Remedy) -> dict[str, Any]:
+def shape_remedy(remedy: Remedy) -> dict[str, Any]:
+    """Return a remedy as JSON-compatible values."""
     return {
         "summary": remedy.summary,
         "safety": remedy.safety,
         "price": remedy.price,
-        "steps": [_step(step) for step in remedy.steps],
+        "steps": [shape_step(step) for step in remedy.steps],
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def shape_step(step: Step) -> dict[str, Any]:
+    """Return a step of a remedy as JSON-compatible values, with its verb and its shell line."""
     values = {field.name: getattr(step, field.name) for field in fields(step)}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {**plain, "do": verb(step), "command": command(step)}

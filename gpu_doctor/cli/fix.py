@@ -1,0 +1,178 @@
+"""`gpu-doctor fix`: repair what is wrong, prove it, and be able to take it back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpu_doctor.cli.options import (
+    As,
+    Driver,
+    Format,
+    Gpus,
+    Prefix,
+    ProbeTimeout,
+    Python,
+    asking,
+    chosen,
+    complete_rule,
+    names,
+)
+from gpu_doctor.cli.out import complain, deliver, look
+from gpu_doctor.cli.progress import scanning
+from gpu_doctor.cli.prompt import agreed, can_ask, show
+from gpu_doctor.errors import UsageError
+
+if TYPE_CHECKING:
+    from gpu_doctor.model.case import Case
+    from gpu_doctor.model.plan import Plan, Wish
+    from gpu_doctor.model.repair import Healing, PastRepair
+    from gpu_doctor.repair import Healer
+
+
+class Prefer(str, Enum):
+    """Name which of two remedies is applied."""
+
+    minimal = "minimal"
+    durable = "durable"
+
+
+class Allow(str, Enum):
+    """Name the least safe kind of remedy that may be applied."""
+
+    safe = "safe"
+    ask = "ask"
+
+
+def _complete(incomplete: str) -> list[tuple[str, str]]:
+    from gpu_doctor.fix.topics import ALL, TOPICS
+
+    topics = [(topic, "topic") for topic in (*TOPICS, ALL) if topic.startswith(incomplete)]
+    return topics + complete_rule(incomplete)
+
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for consent.")]
+
+
+def fix(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[cudnn|onnxruntime|torch|audio|libraries|all|RULE]...",
+            help="What to repair; everything by default.",
+            autocompletion=_complete,
+            show_default=False,
+        ),
+    ] = None,
+    python: Python = None,
+    prefix: Prefix = None,
+    gpu: Gpus = None,
+    driver: Driver = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; change nothing.")] = False,
+    yes: Yes = False,
+    prefer: Annotated[
+        Prefer, typer.Option("--prefer", help="The least invasive remedy, or the one that survives the next sync.")
+    ] = Prefer.minimal,
+    allow: Annotated[
+        Allow, typer.Option("--allow", help="`safe`: change no packages; `ask`: packages too, after consent.")
+    ] = Allow.ask,
+    probe_timeout: ProbeTimeout = None,
+    format: As = Format.text,  # noqa: A002 - the option's name
+) -> None:
+    """Repair an environment: planned, proven, undoable.
+
+    The plan is shown as a diff and needs your consent. What was done is kept only if a second look, in fresh processes,
+    proves it; else it is undone. `gpu-doctor undo` takes a repair back, byte for byte.
+
+    Exit codes: 0 healed or nothing to do; 1 something remains; 2 usage; 4 something could not be undone.
+    """
+    from gpu_doctor.repair import Healer, Talk
+
+    wish = _wish(what, prefer, allow)
+    target, how = chosen(python, prefix, gpu, driver), asking(False, probe_timeout)
+    with scanning() as progress:
+        ask = _Ask(yes, format)
+        talk = Talk(lambda case, plan: ask.consent(case, plan), ask.clean_up, progress)
+        healer = Healer(target, os.environ, wish, _words(wish), talk, how)
+        healing = healer.plan() if dry_run else healer.heal()
+    _tell(healing, healer, format, dry_run)
+    raise typer.Exit(1 if healing.remaining or any(not outcome.healed for outcome in healing.outcomes) else 0)
+
+
+class _Ask:
+    """Ask the person at the terminal, or nobody where `--yes` was given."""
+
+    def __init__(self, yes: bool, format: Format) -> None:  # noqa: A002 - the option's name
+        self._yes = yes
+        self._format = format
+
+    def consent(self, case: Case, plan: Plan) -> bool:
+        """Show the plan and ask; where nobody can be asked, say how to consent."""
+        from gpu_doctor.report import as_fix
+
+        text = as_fix.render_plan(case, plan, look())
+        if self._format is Format.text:
+            deliver(text)
+        elif not self._yes:
+            show(text)
+        if self._yes:
+            return True
+        if not can_ask():
+            complain("nobody is here to consent: nothing was changed", "give --yes to apply this plan")
+            return False
+        return agreed("Apply this?")
+
+    def clean_up(self, found: tuple[PastRepair, ...]) -> bool:
+        """Say what was cut off, and ask whether to take that back and go on."""
+        complain(f"a repair of {found[0].at} was cut off ({found[0].id}): what it had not proven is taken back first")
+        return self._yes or (can_ask() and agreed("Take that back and go on?"))
+
+
+def _wish(what: list[str] | None, prefer: Prefer, allow: Allow) -> Wish:
+    from gpu_doctor import doctor
+    from gpu_doctor.fix.topics import ALL, TOPICS
+    from gpu_doctor.model.plan import Wish
+
+    wanted = names(what)
+    if what and not wanted:
+        raise UsageError("nothing is named to repair", "name a topic or a rule, or nothing for everything")
+    doctor.require_rules(set(wanted) - {*TOPICS, ALL}, extra=(*TOPICS, ALL))
+    return Wish(wanted, prefer.value, allow.value)
+
+
+def _words(wish: Wish) -> str:
+    options = [] if wish.prefer == "minimal" else [f"--prefer {wish.prefer}"]
+    options += [] if wish.allow == "ask" else [f"--allow {wish.allow}"]
+    return " ".join(("fix", *wish.names, *options))
+
+
+def _tell(healing: Healing, healer: Healer, format: Format, dry_run: bool) -> None:  # noqa: A002
+    from gpu_doctor import __version__
+    from gpu_doctor.report import as_fix, as_fix_json
+
+    if format is Format.json:
+        deliver(as_fix_json.render(healing, __version__, _status(healing, dry_run)))
+    elif healing.applied:
+        deliver("\n" + as_fix.render_outcome(healing, look(), _undo_line(healer)))
+    elif not healing.plan.treatments:
+        deliver(as_fix.render_nothing(healing, look()))
+    elif dry_run:
+        deliver(as_fix.render_plan(healing.before, healing.plan, look()))
+
+
+def _status(healing: Healing, dry_run: bool) -> str:
+    if healing.applied:
+        return "healed" if not healing.remaining and all(o.healed for o in healing.outcomes) else "remains"
+    if not healing.plan.treatments:
+        return "remains" if healing.remaining else "nothing to do"
+    return "planned" if dry_run else "refused"
+
+
+def _undo_line(healer: Healer) -> str:
+    target = healer.target
+    place = ("--python", target.python) if target.python else ("--prefix", target.prefix or "")
+    return shlex.join(("gpu-doctor", "undo", *place)) if target.chosen_by.startswith("--") else "gpu-doctor undo"

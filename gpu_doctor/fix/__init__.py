@@ -1,0 +1,1 @@
+"""Repair that is planned, journaled, proven and undoable."""
