@@ -126,8 +126,9 @@ def _write(new: NewFile, staged: str, name: str, folder: int) -> None:
         file.write(new.content)
         file.flush()
         os.fchmod(file.fileno(), new.mode if new.mode is not None else stat.S_IMODE(old.st_mode) if old else 0o644)
-        if old is not None:
-            os.utime(file.fileno(), ns=(old.st_atime_ns, old.st_mtime_ns))
+        if new.mtime_ns is not None or old is not None:
+            moment = new.mtime_ns if new.mtime_ns is not None else old.st_mtime_ns if old else 0
+            os.utime(file.fileno(), ns=(moment, moment))
         os.fsync(file.fileno())
 
 

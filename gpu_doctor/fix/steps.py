@@ -57,8 +57,8 @@ def deeds(step: Step, hands: Hands) -> Iterator[Deed]:
     elif isinstance(step, RemoveFile):
         yield from _unless_so(hands, Change(step.path, Gone()), ABSENT)
     elif isinstance(step, RestoreFile):
-        content, mode = _read(hands, step.saved)
-        yield Change(step.path, NewFile(content, mode))
+        content, status = _read(hands, step.saved)
+        yield Change(step.path, NewFile(content, stat.S_IMODE(status.st_mode), status.st_mtime_ns))
         yield Change(step.saved, Gone())
     elif isinstance(step, InstallPackages | RemovePackages):
         yield Command(arguments(step, hands))
@@ -87,7 +87,7 @@ def _edits(step: Step, hands: Hands) -> Iterator[Change]:
         except ValueError as error:
             raise NotDone(f"{step.path} is {error}") from error
     elif isinstance(step, EditPins):
-        content, _ = _read(hands, step.path) if os.path.lexists(step.path) else (b"", 0)
+        content = _read(hands, step.path)[0] if os.path.lexists(step.path) else b""
         text = hands.edit_pins(os.path.basename(step.path), content.decode("utf-8"), step.requirements)
         yield from _rewritten(step.path, content, text.encode("utf-8"))
     elif isinstance(step, SetVariable):
@@ -106,12 +106,12 @@ def _rewritten(path: str, old: bytes, new: bytes) -> Iterator[Change]:
         yield Change(path, NewFile(new))
 
 
-def _read(hands: Hands, path: str) -> tuple[bytes, int]:
-    """Return the content and mode of a regular file of the environment."""
+def _read(hands: Hands, path: str) -> tuple[bytes, os.stat_result]:
+    """Return the content and state of a regular file of the environment."""
     with hands.ground.folder_of(path) as (folder, name):
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise NotDone(f"{path} is not a regular file")
-            return file.read(_LARGEST), stat.S_IMODE(status.st_mode)
+            return file.read(_LARGEST), status

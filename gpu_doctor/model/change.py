@@ -19,10 +19,14 @@ class NewLink:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """Have a regular file of this content there; `mode` None keeps that of the file in its place (else 0644)."""
+    """Have a regular file of this content there.
+
+    `mode` None keeps that of the file in its place (else 0644), and so does `mtime_ns` None with its times (else now).
+    """
 
     content: bytes
     mode: int | None = None
+    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
