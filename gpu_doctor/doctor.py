@@ -73,7 +73,7 @@ def examine(
     kinds = frozenset(kind for item in rules for kind in item.rule.probes)
     inventory = _inventory(target, environ, facts, asking, kinds, progress)
     progress("judging")
-    return _report([inventory], rules, facts)
+    return _with_repairs(_report([inventory], rules, facts))
 
 
 def judge(inventories: Sequence[Inventory], *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Report:
@@ -170,6 +170,15 @@ def _require(names: set[str], rules: Mapping[str, LoadedRule], extra: Sequence[s
         close = difflib.get_close_matches(name, [*extra, *rules], n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(close)}?" if close else "`gpu-doctor rules` lists them."
         raise UsageError(f"there is no rule {name!r}", hint)
+
+
+def _with_repairs(report: Report) -> Report:
+    """Return the report of an environment of this machine with the repairs that it remembers."""
+    from gpu_doctor.fix.journal import journals, past
+
+    (case,) = report.cases
+    repairs = tuple(past(one) for one in journals(case.inventory.interpreter.prefix))
+    return replace(report, cases=(replace(case, repairs=repairs),)) if repairs else report
 
 
 def _inventory(

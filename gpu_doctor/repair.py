@@ -18,9 +18,10 @@ from gpu_doctor.fix.scripts import activated
 from gpu_doctor.fix.steps import Hands, NotDone
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.finding import Finding
+from gpu_doctor.model.past import PastRepair
 from gpu_doctor.model.plan import Plan, Treatment, Wish
 from gpu_doctor.model.remedy import EditPins, Step
-from gpu_doctor.model.repair import Healing, Outcome, PastRepair
+from gpu_doctor.model.repair import Healing, Outcome
 from gpu_doctor.model.target import Target
 
 _ROUNDS = 4

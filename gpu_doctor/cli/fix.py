@@ -29,8 +29,9 @@ from gpu_doctor.errors import UsageError
 
 if TYPE_CHECKING:
     from gpu_doctor.model.case import Case
+    from gpu_doctor.model.past import PastRepair
     from gpu_doctor.model.plan import Plan, Wish
-    from gpu_doctor.model.repair import Healing, PastRepair
+    from gpu_doctor.model.repair import Healing
     from gpu_doctor.repair import Healer
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpu_doctor.fix.ground import home_of, own_like, sync_folder
-from gpu_doctor.model.repair import Ending, PastRepair, PastTreatment
+from gpu_doctor.model.past import Ending, PastRepair, PastTreatment
 
 SCHEMA = "gpu-doctor/journal/1"
 NAME = "journal.jsonl"

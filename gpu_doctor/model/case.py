@@ -8,6 +8,7 @@ from typing import Literal
 
 from gpu_doctor.model.finding import SEVERITIES, STAGES, CheckRun, Finding, Rule, Severity
 from gpu_doctor.model.inventory import UNASKED, Inventory
+from gpu_doctor.model.past import PastRepair
 from gpu_doctor.model.unknown import Unknown
 
 Verdict = Literal["healthy", "sick", "undetermined"]
@@ -15,11 +16,15 @@ Verdict = Literal["healthy", "sick", "undetermined"]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Join a target's inventory with what the rules said of it; `rules` are the rules that ran."""
+    """Join a target's inventory with what the rules said of it; `rules` are the rules that ran.
+
+    `repairs` are those that the environment remembers, the latest first.
+    """
 
     inventory: Inventory
     runs: tuple[CheckRun, ...]
     rules: tuple[Rule, ...]
+    repairs: tuple[PastRepair, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -67,6 +72,12 @@ class Case:
             )
 
         return tuple(sorted(everything, key=rank))
+
+    def healed_before(self, finding: Finding) -> PastRepair | None:
+        """Return the latest repair that healed this illness and was not taken back, so that something else undid it."""
+        same = (finding.rule, finding.subject)
+        kept = (repair for repair in self.repairs if repair.ending == "kept")
+        return next((r for r in kept if any((t.rule, t.subject) == same and t.kept for t in r.treatments)), None)
 
     def consequences(self, primary: Finding) -> tuple[Finding, ...]:
         """Return the findings that this one explains."""

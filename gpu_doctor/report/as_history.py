@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from gpu_doctor.model.repair import PastRepair, PastTreatment
+from gpu_doctor.model.past import PastRepair, PastTreatment
 from gpu_doctor.report.paper import Look, Paper
 
 SCHEMA = "gpu-doctor/history/1"

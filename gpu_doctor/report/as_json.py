@@ -42,6 +42,7 @@ def _case(case: Case) -> dict[str, Any]:
         "verdict": case.verdict,
         "primary": primary.fingerprint if primary else None,
         "observations": [{"where": seen.where, "what": seen.what} for seen in case.inventory.observations],
+        "repairs": [{"id": r.id, "at": r.at, "asked": r.asked, "ending": r.ending} for r in case.repairs],
         "runs": [_run(run) for run in case.runs],
         "probes": _probes(case.inventory),
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Evidence, Finding
-from gpu_doctor.model.remedy import Remedy, command
+from gpu_doctor.model.remedy import command
 from gpu_doctor.report.asked import write_asked
 from gpu_doctor.report.heading import counted, hardware, write_heading
 from gpu_doctor.report.paper import Column, Look, Paper
@@ -46,11 +47,13 @@ def _write_case(paper: Paper, case: Case, static: bool) -> None:
         paper.prose(_why_undetermined(case), columns=[("UNDETERMINED", 0, "bold yellow")])
     else:
         paper.prose((f"hardware: {hardware(case.inventory)}", "dim"), indent=2)
+    _write_cut_off(paper, case)
     for number, finding in enumerate(primaries):
         paper.blank()
         label = _SICK if case.verdict == "sick" and number == 0 else _SEVERITY[finding.severity]
         _write_finding(paper, finding, label)
-        _write_remedy(paper, finding.remedy, primaries[:number])
+        _write_relapse(paper, case, finding)
+        _write_remedy(paper, case, finding, primaries[:number])
         _write_effects(paper, case.consequences(finding))
     if primaries:
         paper.blank()
@@ -118,17 +121,57 @@ def _write_value(paper: Paper, item: Evidence) -> None:
         paper.prose((line.lstrip(), "bold"), indent=6)
 
 
-def _write_remedy(paper: Paper, remedy: Remedy | None, earlier: Sequence[Finding]) -> None:
+def _write_cut_off(paper: Paper, case: Case) -> None:
+    for repair in case.repairs:
+        if repair.ending is None:
+            words = f"the repair {repair.id} was cut off: `gpu-doctor undo` takes it back, `gpu-doctor fix` goes on"
+            paper.prose((words, "yellow"), indent=2)
+
+
+def _write_relapse(paper: Paper, case: Case, finding: Finding) -> None:
+    """Write that this was healed before: whoever repairs it the same way again will be here again."""
+    repair = case.healed_before(finding)
+    if repair is not None:
+        words = f"healed before, on {repair.at[:10]} (repair {repair.id}): what was installed since took that away"
+        paper.prose((words, "yellow"), indent=4)
+
+
+def _write_remedy(paper: Paper, case: Case, finding: Finding, earlier: Sequence[Finding]) -> None:
+    remedy = finding.remedy
     if remedy is None:
         return
     paper.blank()
     columns = [("Remedy", 0, "bold green")]
-    if remedy.steps and any(finding.remedy and finding.remedy.steps == remedy.steps for finding in earlier):
+    if remedy.steps and any(other.remedy and other.remedy.steps == remedy.steps for other in earlier):
         paper.prose("the same as above", indent=2, columns=columns)
         return
     paper.prose(remedy.summary.rstrip("."), (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2, columns=columns)
-    for step in remedy.steps:
-        paper.command(command(step), indent=4)
+    if not remedy.by_hand:
+        paper.command(fix_line(case, finding), indent=4)
+    else:
+        for step in remedy.steps:
+            paper.command(command(step), indent=4)
+    if finding.durable is not None and not finding.durable.by_hand:
+        price = f"; this one: {remedy.price.rstrip('.')}" if remedy.price else ""
+        words = f"--prefer durable: {_begun(finding.durable.summary)}{price}"
+        paper.prose((words, "dim"), indent=4)
+
+
+def fix_line(case: Case, finding: Finding) -> str:
+    """Return the command line that heals a finding of this case."""
+    target = case.inventory.target
+    named = target.chosen_by.startswith("--")
+    python = case.inventory.interpreter.executable or target.python or ""
+    place = ("--python", python) if target.python else ("--prefix", target.prefix or "")
+    gpus = [word for gpu in target.gpus for word in ("--gpu", gpu)]
+    driver = ["--driver", target.driver] if target.driver else []
+    return shlex.join(("gpu-doctor", "fix", finding.rule, *(place if named else ()), *gpus, *driver))
+
+
+def _begun(sentence: str) -> str:
+    """Return a sentence as a clause: without its full stop, and with a small letter where a common word begins it."""
+    text = sentence.rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _write_effects(paper: Paper, effects: Sequence[Finding]) -> None:

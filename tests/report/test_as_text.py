@@ -9,7 +9,9 @@ import pytest
 from gpu_doctor.model.case import Case, Report
 from gpu_doctor.model.finding import CheckRun, Evidence, Finding
 from gpu_doctor.model.inventory import UNASKED, Observation, PathEntry
+from gpu_doctor.model.past import Ending, PastRepair, PastTreatment
 from gpu_doctor.model.probes import Probe
+from gpu_doctor.model.remedy import MakeLink, Remedy, RunByHand
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_text
 from gpu_doctor.report.paper import Look
@@ -39,7 +41,7 @@ SICK  ctranslate2 4.6.1 brings its own cuDNN loader, and none of the parts that
       ~/venv/lib/python3.11/site-packages/nvidia_cudnn_cu12-9.10.2.21.dist-info
 
   Remedy  Install ctranslate2 4.6.3 or newer (changes packages)
-    uv pip install --python ~/venv/bin/python 'ctranslate2>=4.6.3'
+    gpu-doctor fix cudnn-unreachable --python ~/venv/bin/python
 
   Explained by this
     LD_LIBRARY_PATH puts cuDNN 9.1 before the environment's 9.10.
@@ -53,8 +55,7 @@ WARNING  Both write into onnxruntime/; the CPU build was written last and wins.
       ~/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so
 
   Remedy  Keep the GPU build alone (changes packages)
-    uv pip uninstall --python ~/venv/bin/python onnxruntime
-    uv pip install --python ~/venv/bin/python --reinstall --no-deps onnxruntime-gpu==1.20.2
+    gpu-doctor fix ort-packages-clash --python ~/venv/bin/python
 
 asked live: 2 imports
 not judged: kernel-image-missing (no GPU known: give --gpu)
@@ -265,7 +266,8 @@ def test_the_same_remedy_is_shown_once() -> None:
         CheckRun("kernel-image-missing", "failed", findings=(second,)),
     )
     text = as_text.render(patients.report(runs), PLAIN)
-    assert text.count("uv pip install") == 1
+    assert text.count("gpu-doctor fix cudnn-unreachable") == 1
+    assert text.count("gpu-doctor fix") == 1
     assert "\n  Remedy  the same as above\n\n" in text
 
 
@@ -300,11 +302,11 @@ def test_a_narrow_stream_without_unicode_keeps_paths_and_commands_whole() -> Non
     text = as_text.render(patients.sick(), Look(width=48, unicode=False, home=patients.HOME))
     assert text.isascii()
     assert text.startswith("~/venv (Python 3.11.7, uv) - chosen by --python\n")
-    assert "    uv pip install --python ~/venv/bin/python 'ctranslate2>=4.6.3'\n" in text
+    assert "    gpu-doctor fix cudnn-unreachable --python ~/venv/bin/python\n" in text
     too_long = [line for line in text.splitlines() if len(line) > 48]
     assert [line.split()[0] for line in too_long] == ["~/venv/lib/python3.11/site-packages/ctranslate2.libs/libcudnn-74a4c495.so.9.1.0",
-        "~/venv/lib/python3.11/site-packages/nvidia_cudnn_cu12-9.10.2.21.dist-info", "uv",
-        "~/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so", "uv", "uv"]  # fmt: skip
+        "~/venv/lib/python3.11/site-packages/nvidia_cudnn_cu12-9.10.2.21.dist-info", "gpu-doctor",
+        "~/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so", "gpu-doctor"]  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
@@ -429,3 +431,61 @@ def test_many_notes_and_layers_do_not_bury_the_verdict() -> None:
     text = as_text.render(report, PLAIN)
     assert len(text.splitlines()) < 30
     assert text.count("2992 more") == 2
+
+
+# --- What repairs did before, and how to repair -----------------------------------------------------------------------
+
+HEALED = PastTreatment("cudnn-unreachable", "ctranslate2 4.6.1", "It aborts.", "Place links.", kept=True)
+
+
+def with_repair(ending: Ending | None) -> str:
+    report = patients.sick()
+    repair = PastRepair("20261101-080000-ab12", "2026-11-01T08:00:00Z", "fix cudnn", "0.1.0", "j", (HEALED,), ending)
+    return as_text.render(replace(report, cases=(replace(report.cases[0], repairs=(repair,)),)), PLAIN)
+
+
+def test_an_illness_that_came_back_says_that_it_was_healed_before() -> None:
+    text = with_repair("kept")
+    assert text.count("healed before, on 2026-11-01 (repair 20261101-080000-ab12)") == 1
+    assert "cut off" not in text
+
+
+@pytest.mark.parametrize("ending", ["undone", "rolled back"])
+def test_a_repair_that_was_taken_back_is_no_news(ending: Ending) -> None:
+    assert with_repair(ending) == as_text.render(patients.sick(), PLAIN)
+
+
+def test_a_repair_that_was_cut_off_is_said_with_the_way_out() -> None:
+    text = " ".join(with_repair(None).split())
+    assert "the repair 20261101-080000-ab12 was cut off: `gpu-doctor undo` takes it back" in text
+
+
+def test_the_durable_remedy_stands_below_with_the_price_of_the_other() -> None:
+    links = Remedy("Place links.", "safe", (MakeLink("/a", "b"),), "taken away by the next sync")
+    upgrade = Remedy("Upgrade ctranslate2.", "ask", patients.CUDNN.remedy.steps if patients.CUDNN.remedy else ())
+    finding = replace(patients.CUDNN, remedy=links, durable=upgrade)
+    text = as_text.render(patients.report([CheckRun("cudnn-unreachable", "failed", findings=(finding,))]), PLAIN)
+    assert (
+        """\
+  Remedy  Place links (safe: changes no package, can be undone)
+    gpu-doctor fix cudnn-unreachable --python ~/venv/bin/python
+    --prefer durable: upgrade ctranslate2; this one: taken away by the next sync
+"""
+        in text
+    )
+
+
+def test_what_a_person_must_do_is_shown_step_by_step() -> None:
+    reboot = Remedy("Reboot.", "manual", (RunByHand("sudo reboot", "needs root"),))
+    finding = replace(patients.CUDNN, remedy=reboot)
+    text = as_text.render(patients.report([CheckRun("cudnn-unreachable", "failed", findings=(finding,))]), PLAIN)
+    assert "  Remedy  Reboot (by hand)\n    sudo reboot\n" in text
+    assert "gpu-doctor fix" not in text
+
+
+def test_the_hardware_that_was_assumed_is_assumed_for_the_repair_too() -> None:
+    (case,) = patients.sick().cases
+    target = replace(case.inventory.target, gpus=("RTX 5090",), driver="570.86", chosen_by="$VIRTUAL_ENV")
+    assumed = replace(case, inventory=replace(case.inventory, target=target))
+    line = as_text.fix_line(assumed, patients.CUDNN)
+    assert line == "gpu-doctor fix cudnn-unreachable --gpu 'RTX 5090' --driver 570.86"
