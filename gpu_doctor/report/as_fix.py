@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 
 from gpu_doctor.model.case import Case
@@ -55,8 +56,10 @@ def render_outcome(healing: Healing, look: Look, undo: str) -> str:
     for outcome in healing.outcomes:
         _write_outcome(paper, outcome, healing.after)
     if healing.id:
-        paper.prose((f"taken back by `{undo}` (repair {healing.id})", "dim"))
+        paper.blank()
+        paper.prose((f"repair {healing.id}; `{undo}` takes it back", "dim"))
     _write_remaining(paper, healing)
+    _write_others(paper, healing)
     return paper.text()
 
 
@@ -65,9 +68,9 @@ def render_nothing(healing: Healing, look: Look) -> str:
     paper = Paper(look)
     write_heading(paper, healing.before.inventory)
     if not healing.remaining:
-        paper.prose("nothing to do.", columns=[("HEALTHY", 0, "bold green")])
-        return paper.text()
+        paper.prose("there is nothing to repair.", columns=[("NOTHING TO DO", 0, "bold green")])
     _write_held_back(paper, healing.plan.held_back)
+    _write_others(paper, healing)
     return paper.text()
 
 
@@ -79,42 +82,59 @@ def _write_treatment(paper: Paper, treatment: Treatment, prefix: str) -> None:
     paper.prose(remedy.summary.rstrip("."), (f" ({SAFETY[remedy.safety]})", "dim"), indent=2)
     if remedy.price:
         paper.prose((f"Price: {remedy.price.rstrip('.')}.", "dim"), indent=2)
-    for step in treatment.steps:
-        mark, words = _shown(step, prefix)
+    _write_diff(paper, treatment.steps, prefix)
+    _write_other(paper, treatment)
+
+
+def _write_diff(paper: Paper, steps: Iterable[Step], prefix: str) -> None:
+    """Write the steps as a diff, each folder named once above what changes in it."""
+    above = ""
+    for step in steps:
+        folder, mark, words = _shown(step)
+        if folder and folder != above:
+            paper.verbatim(_below(folder, prefix), "dim", indent=4)
+        above = folder
         if mark == "$":
             paper.command(f"{mark} {words}", indent=4)
         else:
-            paper.verbatim(f"{mark} {words}", _STYLES[mark], indent=4)
-    if treatment.instead is not None:
-        _write_other(paper, treatment.instead)
+            paper.verbatim(f"{mark} {words}", _STYLES[mark], indent=6)
 
 
-def _write_other(paper: Paper, other: Remedy) -> None:
-    price = f" Price: {other.price.rstrip('.')}." if other.price else ""
-    paper.prose(
-        (f"{other.summary.rstrip('.')} ({SAFETY[other.safety]}).{price}", "dim"), indent=2, columns=[("Or", 0, "dim")]
-    )
+def _write_other(paper: Paper, treatment: Treatment) -> None:
+    other = treatment.instead
+    if other is not None:
+        way = "minimal" if treatment.remedy == treatment.finding.durable else "durable"
+        price = f" Price: {other.price.rstrip('.')}." if other.price else ""
+        words = f"--prefer {way}: {other.summary.rstrip('.')} ({SAFETY[other.safety]}).{price}"
+        paper.prose((words, "dim"), indent=2)
 
 
-def _shown(step: Step, prefix: str) -> tuple[str, str]:
-    """Return a step as a line of a diff: its mark, and words with paths relative to the environment."""
+def _shown(step: Step) -> tuple[str, str, str]:
+    """Return the folder in which a step changes something, its mark in a diff, and words."""
     if isinstance(step, MakeLink):
-        return "+", f"{_below(step.path, prefix)} -> {step.points_to}"
+        folder, name = posixpath.split(step.path)
+        place, target = posixpath.split(step.points_to)
+        return folder, "+", f"{name} -> {f'{place}/' if target == name else step.points_to}"
     if isinstance(step, RemoveFile):
-        return "-", f"{_below(step.path, prefix)} ({step.why})"
+        folder, name = posixpath.split(step.path)
+        return folder, "-", f"{name} ({step.why})"
     if isinstance(step, RestoreFile):
-        return "~", f"{_below(step.path, prefix)}: the file saved as {step.saved.rpartition('/')[2]} comes back"
+        folder, name = posixpath.split(step.path)
+        return folder, "~", f"{name}: {posixpath.basename(step.saved)} comes back under its old name"
     if isinstance(step, ListInRecord):
+        folder, name = posixpath.split(step.record)
         parts = [
             f"{len(step.add)} paths listed" if step.add else "",
             f"{len(step.drop)} taken out" if step.drop else "",
         ]
-        return "~", f"{_below(step.record, prefix)}: {', '.join(filter(None, parts))}"
+        return folder, "~", f"{name}: {', '.join(filter(None, parts))}"
     if isinstance(step, ClearExecutableStack):
-        return "~", f"{_below(step.path, prefix)}: no executable stack"
+        folder, name = posixpath.split(step.path)
+        return folder, "~", f"{name}: no executable stack"
     if isinstance(step, EditPins):
-        return "~", f"{step.path}: {', '.join(step.requirements)}"
-    return "$", command(step)
+        folder, name = posixpath.split(step.path)
+        return folder, "~", f"{name}: {', '.join(step.requirements)}"
+    return "", "$", command(step)
 
 
 def _below(path: str, prefix: str) -> str:
@@ -132,6 +152,17 @@ def _write_held_back(paper: Paper, held_back: Iterable[HeldBack]) -> None:
             for step in held.remedy.steps:
                 if command(step):
                     paper.command(command(step), indent=4)
+
+
+def _write_others(paper: Paper, healing: Healing) -> None:
+    """Write which other illnesses are here, so that nobody takes one healed illness for health."""
+    told = {finding.fingerprint for finding in healing.remaining}
+    told |= {held.finding.fingerprint for held in healing.plan.held_back}
+    others = [f for f in healing.after.findings if f.severity == "error" and f.fingerprint not in told]
+    if others:
+        paper.blank()
+        names = ", ".join(dict.fromkeys(finding.rule for finding in others))
+        paper.prose((f"also ill here: {names} (`gpu-doctor check`)", "yellow"))
 
 
 def _write_outcome(paper: Paper, outcome: Outcome, after: Case) -> None:

@@ -206,4 +206,27 @@ MATERIAL = {
     "tools": Recipe((install("nvidia-cuda-cuobjdump==13.5.37"),)),
 }
 
-RECIPES = {**SICK, **HEALTHY, **MATERIAL}
+# What repairs are proven on, besides the sick ones: every release that bundles a loader with cuDNNs of three ages.
+LOADERS = ("4.4.0", "4.5.0", "4.6.0", "4.6.1")
+CUDNNS = ("9.1.0.70", "9.5.0.50", "9.10.2.21")
+GRID = {
+    f"ct2-{release}-cudnn-{cudnn}": Recipe(
+        (install(f"ctranslate2=={release}", f"nvidia-cudnn-cu12=={cudnn}", "numpy==1.26.4", "setuptools==80.9.0"),)
+    )
+    for release in LOADERS
+    for cudnn in CUDNNS
+}
+TO_REPAIR = {
+    **GRID,
+    # The newest recipe of the folk, half taken back: links that lead to a cuDNN which is not there any more.
+    "dangling": Recipe(
+        (
+            install("ctranslate2==4.6.1", "nvidia-cudnn-cu12==9.10.2.21", "numpy==1.26.4"),
+            *(Link(f"ctranslate2.libs/libcudnn_{part}.so.9", f"/opt/cudnn/libcudnn_{part}.so.9") for part in PARTS[:3]),
+            Link(f"ctranslate2.libs/libcudnn_{PARTS[3]}.so.9.1.0", f"../{CUDNN}/libcudnn_{PARTS[3]}.so.9.1.0"),
+        )
+    ),
+    "ort-gpu-last": Recipe((ORT_CPU, ORT_GPU)),
+}
+
+RECIPES = {**SICK, **HEALTHY, **MATERIAL, **TO_REPAIR}

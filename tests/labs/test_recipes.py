@@ -18,6 +18,7 @@ from tests.labs.recipes import (
     PARTS,
     RECIPES,
     SICK,
+    TO_REPAIR,
     Halve,
     Install,
     Link,
@@ -38,7 +39,7 @@ def test_every_sick_recipe_says_what_is_in_it() -> None:
 
 
 def test_no_name_stands_for_two_environments() -> None:
-    assert len(RECIPES) == len(SICK) + len(HEALTHY) + len(MATERIAL)
+    assert len(RECIPES) == len(SICK) + len(HEALTHY) + len(MATERIAL) + len(TO_REPAIR)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,0 +1,178 @@
+"""Real environments, really sick, healed by `gpu-doctor fix`: proven by calling what did not work, and undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from tests.labs.copies import Tree, ask, copy, gpu_doctor, python, tree, uv
+from tests.labs.recipes import GRID
+
+pytestmark = pytest.mark.lab
+
+Lab = Callable[[str], Path]
+
+CALL_CUDNN = """
+import ctypes, glob, sys
+site = next(p for p in sys.path if p.endswith("site-packages"))
+bundled = glob.glob(site + "/ctranslate2.libs/libcudnn-*")
+library = ctypes.CDLL(bundled[0] if bundled else site + "/nvidia/cudnn/lib/libcudnn.so.9")
+library.cudnnGetVersion.restype = ctypes.c_size_t
+handle = ctypes.c_void_p()
+assert library.cudnnGetVersion() >= 90000
+assert library.cudnnCreateTensorDescriptor(ctypes.byref(handle)) == 0
+print(library.cudnnGetVersion())
+"""
+PROVIDERS = "import onnxruntime; print(onnxruntime.get_available_providers())"
+
+
+def works_in_every_order(prefix: Path, code: str, *modules: str) -> bool:
+    orders = [order for count in range(len(modules) + 1) for order in permutations(modules, count)]
+    runs = [ask(prefix, "".join(f"import {name}\\n" for name in order) + code) for order in orders]
+    return all(run.returncode == 0 for run in runs)
+
+
+class Patient:
+    """Hold a copy of a lab, and what the copy and the lab were before."""
+
+    def __init__(self, lab: Path, place: Path) -> None:
+        self.lab = lab
+        self.prefix = copy(lab, place)
+        self.before = tree(self.prefix)
+        self.lab_before = tree(lab)
+
+    def fix(self, *arguments: str, variables: dict[str, str] | None = None) -> dict[str, object]:
+        """Run `fix --yes` and return its JSON document; its exit code must be the one that the document means."""
+        run = gpu_doctor(
+            "fix", *arguments, "--python", python(self.prefix), "--yes", "--format", "json", variables=variables
+        )
+        assert run.returncode in (0, 1), run.stderr
+        said: dict[str, object] = json.loads(run.stdout)
+        assert (run.returncode == 0) == (said["status"] in ("healed", "nothing to do")), said
+        return said
+
+    def healed_for_good(self, *arguments: str) -> Tree:
+        """Heal, see that a second run changes nothing, and return the healed tree."""
+        said = self.fix(*arguments)
+        assert said["status"] == "healed", said
+        healed = tree(self.prefix)
+        assert self.fix(*arguments)["status"] == "nothing to do"
+        assert tree(self.prefix) == healed
+        return healed
+
+    def undone(self) -> None:
+        """Take the repair back; the tree must be the old one to the file, and the lab untouched all along."""
+        run = gpu_doctor("undo", "--python", python(self.prefix), "--yes")
+        assert run.returncode == 0, run.stderr
+        assert tree(self.prefix) == self.before
+        assert tree(self.lab) == self.lab_before
+
+
+@pytest.fixture
+def patient(lab: Lab, tmp_path: Path) -> Callable[[str], Patient]:
+    return lambda name: Patient(lab(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(GRID))
+def test_cudnn_of_every_release_that_bundles_its_loader(patient: Callable[[str], Patient], name: str) -> None:
+    sick = patient(name)
+    assert not works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
+    sick.healed_for_good("cudnn")
+    assert works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
+    assert uv("pip", "check", "--python", python(sick.prefix)).returncode == 0
+    sick.undone()
+    assert not works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
+
+
+@pytest.mark.parametrize("name", ["folk-fixed", "whisperx-cudnn", "dangling"])
+@pytest.mark.parametrize("prefer", ["minimal", "durable"])
+def test_cudnn_where_earlier_recipes_left_their_links(
+    patient: Callable[[str], Patient], name: str, prefer: str
+) -> None:
+    sick = patient(name)
+    modules = ("ctranslate2",) if name == "dangling" else ("torch", "ctranslate2")
+    assert not works_in_every_order(sick.prefix, CALL_CUDNN, *modules)
+    healed = sick.healed_for_good("cudnn", "--prefer", prefer)
+    assert works_in_every_order(sick.prefix, CALL_CUDNN, *modules)
+    assert [path for path in healed if path.endswith(".so.9.1.0") and healed[path][0] == "link"] in (
+        [],
+        [_loader(healed)],
+    )
+    sick.undone()
+
+
+def _loader(healed: Tree) -> str:
+    """Return the path of the bundled loader, which stays a link where nobody kept the file that a recipe replaced."""
+    return next((path for path in healed if "/ctranslate2.libs/libcudnn-" in path), "")
+
+
+def test_a_later_sync_that_takes_the_links_away_is_found_and_said(patient: Callable[[str], Patient]) -> None:
+    sick = patient("ct2-4.6.1-cudnn-9.10.2.21")
+    sick.fix("cudnn")
+    again = uv("pip", "install", "--python", python(sick.prefix), "--reinstall", "--no-deps", "ctranslate2==4.6.1")
+    assert again.returncode == 0, again.stderr
+    libs = next(sick.prefix.glob("lib/python3*/site-packages/ctranslate2.libs"))
+    assert [path.name for path in libs.iterdir() if path.is_symlink()] == []  # RECORD was true, so uv took them along
+    run = gpu_doctor("check", "--python", python(sick.prefix))
+    assert run.returncode == 1
+    assert "healed before, on " in run.stdout
+    assert sick.fix("cudnn")["status"] == "healed"
+
+
+def test_removing_the_package_afterwards_leaves_nothing_of_the_repair(patient: Callable[[str], Patient]) -> None:
+    sick = patient("ct2-4.6.1-cudnn-9.10.2.21")
+    sick.fix("cudnn")
+    assert uv("pip", "uninstall", "--python", python(sick.prefix), "ctranslate2").returncode == 0
+    assert list(sick.prefix.glob("lib/python3*/site-packages/ctranslate2*")) == []
+    site = next(sick.prefix.glob("lib/python3*/site-packages"))
+    assert (site / "nvidia/cudnn/lib/libcudnn_ops.so.9").is_file()
+
+
+@pytest.mark.parametrize("name", ["ort-clash", "ort-gpu-last", "gutted-onnxruntime"])
+def test_one_onnxruntime_in_its_folder_whichever_was_written_last(patient: Callable[[str], Patient], name: str) -> None:
+    sick = patient(name)
+    sick.healed_for_good("ort-packages-clash")
+    assert "CUDAExecutionProvider" in ask(sick.prefix, PROVIDERS).stdout
+    listed = uv("pip", "list", "--python", python(sick.prefix), "--format", "json").stdout
+    assert [item["name"] for item in json.loads(listed) if item["name"].startswith("onnxruntime")] == [
+        "onnxruntime-gpu"
+    ]
+    sick.undone()
+
+
+def test_torchs_own_nvjitlink_is_put_back(patient: Callable[[str], Patient]) -> None:
+    sick = patient("nvjitlink")
+    assert "__nvJitLink" in ask(sick.prefix, "import torch").stderr
+    sick.healed_for_good("torch")
+    assert ask(sick.prefix, "import torch").returncode == 0
+    assert uv("pip", "check", "--python", python(sick.prefix)).returncode == 0
+    sick.undone()
+
+
+def test_of_two_cudnns_in_one_place_the_wanted_one_stays(patient: Callable[[str], Patient]) -> None:
+    sick = patient("cudnn-overwritten")
+    sick.healed_for_good("cudnn")
+    assert ask(sick.prefix, CALL_CUDNN).stdout.strip() == "91002"
+    sick.undone()
+
+
+def test_half_a_library_is_written_again(patient: Callable[[str], Patient]) -> None:
+    sick = patient("truncated")
+    sick.healed_for_good("cudnn")
+    assert ask(sick.prefix, CALL_CUDNN).stdout.strip() == "91002"
+    sick.undone()
+
+
+def test_a_folder_in_front_of_torchs_libraries_is_taken_out_at_activation(
+    patient: Callable[[str], Patient], tmp_path: Path
+) -> None:
+    sick = patient("shadowed-cudnn")
+    shadow = {"LD_LIBRARY_PATH": f"{sick.prefix}/older/nvidia/cudnn/lib"}
+    said = sick.fix("library-path-shadows", variables=shadow)
+    assert said["status"] == "healed", said
+    assert sick.fix("library-path-shadows", variables=shadow)["status"] == "nothing to do"
+    sick.undone()
