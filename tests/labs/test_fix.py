@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -32,7 +34,7 @@ PROVIDERS = "import onnxruntime; print(onnxruntime.get_available_providers())"
 
 def works_in_every_order(prefix: Path, code: str, *modules: str) -> bool:
     orders = [order for count in range(len(modules) + 1) for order in permutations(modules, count)]
-    runs = [ask(prefix, "".join(f"import {name}\\n" for name in order) + code) for order in orders]
+    runs = [ask(prefix, "".join(f"import {name}\n" for name in order) + code) for order in orders]
     return all(run.returncode == 0 for run in runs)
 
 
@@ -121,6 +123,31 @@ def test_a_later_sync_that_takes_the_links_away_is_found_and_said(patient: Calla
     assert run.returncode == 1
     assert "healed before, on " in run.stdout
     assert sick.fix("cudnn")["status"] == "healed"
+
+
+@pytest.mark.parametrize("name", ["folk-fixed", "whisperx-cudnn", "dangling", "ct2-4.5.0-cudnn-9.1.0.70"])
+def test_the_script_for_people_without_the_tool_ends_in_the_same_state(
+    patient: Callable[[str], Patient], lab: Lab, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    by_tool, by_script = patient(name), Patient(lab(name), tmp_path / "other")
+    by_tool.fix("cudnn-unreachable")
+    script = Path(__file__).parents[2] / "scripts/fix_ctranslate2_cudnn.sh"
+    run = subprocess.run(["bash", str(script), "--prefix", str(by_script.prefix)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert shape(by_script.prefix) == shape(by_tool.prefix) != shape(lab(name))
+
+
+def shape(prefix: Path) -> dict[str, object]:
+    """Return the links of an environment, and what its RECORDs list."""
+    found: dict[str, object] = {}
+    for path in (path for site in prefix.glob("lib/python3*/site-packages") for path in site.rglob("*")):
+        name = str(path.relative_to(prefix))
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        elif path.name == "RECORD":
+            found[name] = path.read_text()
+    return found
 
 
 def test_removing_the_package_afterwards_leaves_nothing_of_the_repair(patient: Callable[[str], Patient]) -> None:
