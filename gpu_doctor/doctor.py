@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gpu_doctor.model.inventory import Inventory
     from gpu_doctor.model.libraries import Library, Resolution
     from gpu_doctor.model.probes import Kind
+    from gpu_doctor.model.remedy import SetVariable
+    from gpu_doctor.pins.pinset import PinSet
 
 Progress = Callable[[str], None]
 
@@ -91,6 +93,32 @@ def take_inventory(
     from gpu_doctor.model.probes import KINDS
 
     return _inventory(target, environ, Facts.load(), asking, frozenset(KINDS), progress)
+
+
+def take_pins(
+    target: Target, environ: Mapping[str, str], names: Sequence[str], complete: bool, progress: Progress = quiet
+) -> PinSet:
+    """Choose versions that go together for this target: of what is installed, of `names`, or of the whole stack."""
+    from gpu_doctor.facts.tables import Facts
+    from gpu_doctor.pins.choose import choose_pins
+
+    facts = Facts.load()
+    inventory = _inventory(target, environ, facts, Asking(static=True), frozenset(), progress)
+    return choose_pins(inventory, facts, names, complete)
+
+
+def variables(target: Target, environ: Mapping[str, str]) -> tuple[SetVariable, ...]:
+    """Return the variables with which the target works as its files lie there; nothing of it is run.
+
+    What kept repairs set at activation is among them where this process lacks it.
+    """
+    from gpu_doctor.collect.target import place_of
+    from gpu_doctor.fix.scripts import activated
+    from gpu_doctor.fix.variables import needed, together
+
+    begun = activated(place_of(target, environ)[0], environ)
+    (case,) = examine(target, begun, asking=Asking(static=True)).cases
+    return together(environ, begun, needed(case, begun))
 
 
 def take_libraries(

@@ -10,7 +10,7 @@ from gpu_doctor.collect.target import place_of
 from gpu_doctor.doctor import Asking, examine
 from gpu_doctor.fix import journal, workshop
 from gpu_doctor.fix.executor import Executor
-from gpu_doctor.fix.ground import Ground
+from gpu_doctor.fix.ground import Ground, OutOfBounds
 from gpu_doctor.fix.obstacles import obstacles, signature
 from gpu_doctor.fix.planner import make_plan, meant
 from gpu_doctor.fix.proof import proven, worse
@@ -100,20 +100,20 @@ class Healer:
         hands = Hands(Ground(prefix, outside), self.environ, _edited)
         book = journal.begin(prefix, self.asked, __version__, outside)
         executor = Executor(hands, book, self.talk.progress)
-        failed: set[str] = set()
+        tried: set[str] = set()
         try:
-            while todo := [t for t in plan.treatments if t.finding.fingerprint not in failed]:
-                outcome, case = self._treat(todo[0], case, executor, hands)
+            while plan.treatments:
+                outcome, case = self._treat(plan.treatments[0], case, executor, hands)
                 outcomes.append(outcome)
-                failed.add(outcome.treatment.finding.fingerprint)
-                plan = make_plan(case, self.wish)
-                left = tuple(t for t in plan.treatments if t.finding.fingerprint not in failed)
-                if left and not self._agreed(case, Plan(left, plan.held_back)):
+                tried.add(outcome.treatment.finding.fingerprint)
+                plan = make_plan(case, self.wish, tried)
+                if plan.treatments and not self._agreed(case, plan):
                     break
         finally:
             kept = any(outcome.healed for outcome in outcomes)
-            workshop.end(book, "kept" if kept else "rolled back")
-        remaining = _remaining(case, plan, self.wish)
+            if executor.settled:  # else the next command takes back what this one could not
+                workshop.end(book, "kept" if kept else "rolled back")
+        remaining = _remaining(case, make_plan(case, self.wish), self.wish)
         return Healing(*first, case, tuple(outcomes), book.id if kept else None, True, remaining)
 
     def _treat(self, treatment: Treatment, case: Case, executor: Executor, hands: Hands) -> tuple[Outcome, Case]:
@@ -125,10 +125,10 @@ class Healer:
         try:
             after = self._rounds(treatment, case, executor, hands)
         except NotDone as error:
-            executor.take_back(str(error))
+            _take_back(executor, str(error))
             return Outcome(treatment, False, str(error)), case
         except BaseException:
-            executor.take_back("it was interrupted")
+            _take_back(executor, "it was interrupted")
             raise
         executor.keep()
         return Outcome(treatment, True), after
@@ -159,6 +159,14 @@ class Healer:
                 raise NotDone("its second part was not wished")
             steps = further.steps
         raise NotDone("the finding is still there afterwards")
+
+
+def _take_back(executor: Executor, why: str) -> None:
+    """Undo the current treatment; raise UndoFailed where that cannot be done now."""
+    try:
+        executor.take_back(why)
+    except (OSError, OutOfBounds) as error:
+        raise workshop.not_taken_back(executor.journal, error) from error
 
 
 def _edited(name: str, text: str, pins: tuple[str, ...]) -> str:

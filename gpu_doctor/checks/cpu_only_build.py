@@ -6,14 +6,16 @@ are built for CUDA; a `torchvision` without CUDA under a torch that has it.
 Why it matters. "Torch not compiled with CUDA enabled", or everything runs and is thirty times slower. pip considers
 `2.8.0+cpu` to satisfy `torch>=2.5`, so a plain upgrade never replaces it.
 
-What to do. Install the CUDA build by its exact name, so that the resolver cannot take the CPU build for it.
+What to do. `gpu-doctor fix cpu-only-build` removes the CPU build and installs the CUDA build of the same release with
+what belongs to it, so that a resolver cannot take the one for the other. It is minimal, and durable once no lock file
+and no index of the project names a CPU build any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.choices.torch_choice import replacement
+from gpu_doctor.checks.choices.torch_choice import companions, replacement
 from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
@@ -58,7 +60,8 @@ def _vision(inventory: Inventory, facts: Facts, torch: Distribution, vision: Dis
     message = (
         f"{vision.label} is a CPU build under {torch.label}: its operators (nms, roi_align) do not run on the GPU."
     )
-    return Finding(RULE.id, "warning", vision.label, message, evidence, replacement(inventory, facts), ("torchvision",))
+    remedy = companions(inventory, facts) or replacement(inventory, facts)
+    return Finding(RULE.id, "warning", vision.label, message, evidence, remedy, ("torchvision",))
 
 
 def _built(package: Distribution) -> Evidence:

@@ -6,23 +6,24 @@ GPU. pip puts that file into `site-packages/nvidia/cublas/lib`, a folder the loa
 Why it matters. "Library libcublas.so.12 is not found or cannot be loaded" at the first inference. It works in
 programs that import a torch of the same CUDA major first, because torch has loaded cuBLAS by then; and only in those.
 
-What to do. Place links to cuBLAS beside CTranslate2's own library, or start the program with LD_LIBRARY_PATH naming
-the folder. Setting the variable inside the running program is too late.
+What to do. `gpu-doctor fix cublas-unreachable` places links to cuBLAS beside CTranslate2's own library, after it has
+installed cuBLAS where it is absent (minimal; the next sync or reinstall takes the links away). There is no durable way
+but a wrapper of one's own: start the program with LD_LIBRARY_PATH naming the folder. Setting the variable inside the
+running program is too late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.choices.cuda_builds import wheels_for
-from gpu_doctor.checks.loading.links import links_beside
-from gpu_doctor.checks.loading.reach import Gap, gaps_by_package
-from gpu_doctor.checks.shared.requirements import as_asked, requirements
-from gpu_doctor.checks.shared.stack import install, weight
+from gpu_doctor.checks.loading.cuda_remedies import within_reach
+from gpu_doctor.checks.loading.links import lost_links
+from gpu_doctor.checks.loading.reach import Gap, gaps_by_package, unless_lost
+from gpu_doctor.checks.shared.requirements import requirements
+from gpu_doctor.checks.shared.stack import weight
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import Unknown
 
 RULE = Rule(
@@ -47,6 +48,8 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     for gap in found:
         if gap.package == "torch" or not (torch_fails and gap.at_load):
             yield _finding(inventory, facts, gap)
+    if not found:
+        unless_lost(inventory, "libcublas.so")
 
 
 def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
@@ -67,8 +70,8 @@ def _finding(inventory: Inventory, facts: Facts, gap: Gap) -> Finding:
         subject=f"{gap.package}: {name}",
         message=f"{owner} {how} {name}{when}, and {gap.outcome}{works}.",
         evidence=gap.evidence(),
-        remedy=_remedy(inventory, facts, gap, name),
-        seats=(gap.package, gap.consumer),
+        remedy=within_reach(inventory, facts, (gap,), "cuBLAS"),
+        seats=(gap.package, gap.consumer, *lost_links(inventory, gap.consumer, "libcublas")),
     )
 
 
@@ -77,22 +80,3 @@ def _brought_together(inventory: Inventory, package: str, helper: str) -> bool:
     both = {package, helper}
     active = (item for item in inventory.distributions if item.active)
     return any(both == {name for name, _ in requirements(item, inventory, both.__contains__)} for item in active)
-
-
-def _remedy(inventory: Inventory, facts: Facts, gap: Gap, name: str) -> Remedy | None:
-    if gap.why_not_loaded:
-        return None
-    here = [lib for lib in inventory.libraries if lib.name in (name, name.replace("cublas", "cublasLt"))]
-    if any(lib.name == name for lib in here):
-        return Remedy(
-            "Place links to cuBLAS beside the library that asks for it.", "safe", links_beside(gap.consumer, here)
-        )
-    if gap.package.startswith("cupy-cuda") and inventory.distribution("cuda-pathfinder"):
-        step = install(inventory, f"{gap.package}[ctk]")
-        return Remedy("Install CuPy's CUDA libraries, which it finds by itself.", "ask", (step,))
-    wheels = wheels_for(inventory, facts, gap.package, [name])
-    if not wheels:
-        return None
-    step = install(inventory, *as_asked(inventory, wheels))
-    then = "" if gap.at_load else ", then check again for its links"
-    return Remedy(f"Install {wheels[0]}{then}.", "ask", (step,))

@@ -7,7 +7,9 @@ there are no illness.
 Why it matters. `pip check` says "No broken requirements": the need is written in the binary, not in the metadata.
 Since torch 2.11 a plain `pip install torch` brings CUDA 13, so an upgrade of torch breaks Whisper.
 
-What to do. Bring the packages to one CUDA major: usually a torch for the major that the others need.
+What to do. Bring the packages to one CUDA major: usually a torch for the major that the others need, or the twin of
+ONNX Runtime for torch's. `gpu-doctor fix cuda-majors-mixed` does that, and it is durable where the project pins what it
+installs.
 """
 
 from __future__ import annotations

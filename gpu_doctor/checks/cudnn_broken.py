@@ -8,8 +8,8 @@ that is cut short, a cuDNN older than the one torch was built with.
 Why it matters. "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "cuDNN version incompatibility", a bus error, or "Unable to
 load any of {libcudnn_cnn…}" though the file is there: its words leave out that ld.so refused it.
 
-What to do. Write the files of the one cuDNN package again, in the version that the other packages ask for. Where
-cuDNN 8 asks for the driver by a name that the driver does not have, give it that name.
+What to do. `gpu-doctor fix cudnn-broken` writes the files of the one cuDNN package again, in the version that the
+others ask for. Where cuDNN 8 asks for the driver by a name that the driver does not have, a person gives it that name.
 """
 
 from __future__ import annotations

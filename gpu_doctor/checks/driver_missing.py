@@ -1,14 +1,13 @@
 """A GPU is here, or was promised, and the NVIDIA driver cannot be used.
 
-What it finds. An NVIDIA device on the PCI bus without a driver; a loaded kernel module without `libcuda.so.1` on the
-loader's path, or with a stub there; WSL without its libcuda; a container that asks for GPUs and got no device. Where
-no package is built for CUDA, that is a note.
+What it finds. A GPU on the PCI bus without a driver; a kernel module without `libcuda.so.1` on the loader's path; WSL
+without its libcuda; a container that asks for GPUs and got none. Where no package is built for CUDA, that is a note.
 
 Why it matters. CUDA packages then fail with "libcuda.so.1: cannot open shared object file", "Found no NVIDIA driver
 on your system", or use the CPU without a word. No pip package contains libcuda: it comes with the driver.
 
-What to do. Install the driver on the host. In a container the host's driver is mounted in: start it with `--gpus all`
-and the NVIDIA Container Toolkit; never install a driver inside the image.
+What to do. Install the driver on the host; the lines for its distribution are shown and left to a person with root. In
+a container it is mounted in: start that with `--gpus all` and the NVIDIA Container Toolkit; install no driver inside.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gpu_doctor.checks.drivers.cuda_start import start_failures, started
+from gpu_doctor.checks.drivers.system import driver
 from gpu_doctor.checks.shared.stack import gpu_stack, has_cuda_packages
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
@@ -39,7 +39,7 @@ RULE = Rule(
     probes=("cuda-init",),
 )
 
-_HOST = Remedy("Install your distribution's NVIDIA driver package on this machine and reboot.", "manual")
+_HOST = "Install your distribution's NVIDIA driver package on this machine and reboot."
 _ALL = RunByHand("docker run --gpus all …", "the host's NVIDIA Container Toolkit mounts the driver")
 _CONTAINER = Remedy("Start the container with the host's GPUs; do not install a driver in it.", "manual", (_ALL,))
 _UPDATE = RunByHand("wsl --update", "run in Windows, with a current NVIDIA driver for Windows installed there")
@@ -66,7 +66,7 @@ def _missing(host: Host, *, answers: bool) -> Finding | None:
         if "/dev/dxg" not in host.devices:
             raise DoesNotApply("WSL offers no GPU")
         return None if usable else _finding("WSL", f"WSL offers a GPU, and {absent}.", host, _WSL)
-    module, remedy = known(host.kernel_module), _CONTAINER if host.container else _HOST
+    module, remedy = known(host.kernel_module), _CONTAINER if host.container else driver(host, _HOST)
     if module is not None:
         loaded = f"The kernel module {module} is loaded"
         return None if usable else _finding("libcuda.so.1", f"{loaded}, and {absent}.", host, remedy)

@@ -7,8 +7,9 @@ every CUDA 13), and every older major. A driver below that line cannot run the p
 Why it matters. torch then reports "The NVIDIA driver on your system is too old", or quietly runs on the CPU.
 Installing or upgrading a CUDA toolkit changes nothing: pip packages bring their own, and the driver is what is old.
 
-What to do. Update the driver (needs root and often a reboot), or install builds for the CUDA major that the driver
-accepts. Data-centre GPUs may also use NVIDIA's forward-compatibility package; GeForce cards may not.
+What to do. `gpu-doctor fix driver-too-old` installs builds for the CUDA major that the driver accepts (minimal).
+Durable is a newer driver, which needs root and a reboot; its lines are shown and left to a person. Data-centre GPUs may
+also use NVIDIA's forward-compatibility package; GeForce cards may not.
 """
 
 from __future__ import annotations

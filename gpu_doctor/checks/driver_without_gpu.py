@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.drivers import system
 from gpu_doctor.checks.drivers.cuda_start import started
 from gpu_doctor.facts.drivers import DriverSpan
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
 from gpu_doctor.model.hardware import Driver, Gpu, driver_text
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import DoesNotApply, Unknown, known
 
 RULE = Rule(
@@ -49,7 +49,7 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     for gpu, span in limited:
         limit = _limit(driver, span)
         if limit and f"{gpu.capability[0]}.{gpu.capability[1]}" not in working:
-            yield _finding(driver, gpu, span, limit)
+            yield _finding(inventory, driver, gpu, span, limit)
 
 
 def _limit(driver: Driver, span: DriverSpan) -> str | None:
@@ -61,7 +61,7 @@ def _limit(driver: Driver, span: DriverSpan) -> str | None:
     return None
 
 
-def _finding(driver: Driver, gpu: Gpu, span: DriverSpan, limit: str) -> Finding:
+def _finding(inventory: Inventory, driver: Driver, gpu: Gpu, span: DriverSpan, limit: str) -> Finding:
     return Finding(
         rule=RULE.id,
         severity="error",
@@ -72,7 +72,7 @@ def _finding(driver: Driver, gpu: Gpu, span: DriverSpan, limit: str) -> Finding:
             Evidence("driver", driver.label, driver.where),
             Evidence("supported drivers", limit, span.source),
         ),
-        remedy=Remedy(f"Install {_wanted(span)} (needs root and a reboot).", "manual"),
+        remedy=system.driver(inventory.host, f"Install {_wanted(span)} (needs root and a reboot)."),
         seats=("driver", gpu.sm),
     )
 

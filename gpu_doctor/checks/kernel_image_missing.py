@@ -10,7 +10,8 @@ Where only PTX fits, the first start compiles for minutes and then works: a note
 a newer CUDA than the driver ("the provided PTX was compiled with an unsupported toolchain"). Where the GPU itself was
 asked, its answer decides: what it refused is proven, whatever the files say, and what it ran is not missing.
 
-What to do. Install a build that has the architecture. Its CUDA tag decides: torch 2.7.1+cu128 has sm_120, +cu126 not.
+What to do. `gpu-doctor fix kernel-image-missing` installs a build that has the architecture. Its CUDA tag decides:
+torch 2.7.1+cu128 has sm_120, +cu126 not. It is durable where the project pins that build, tag included.
 """
 
 from __future__ import annotations

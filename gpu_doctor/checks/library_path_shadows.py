@@ -8,7 +8,8 @@ cuDNN works all the same is tried in a process of its own.
 Why it matters. "Could not load symbol cudnnGetLibConfig", "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", or a silent
 change of version under a program that worked yesterday. Tools that print versions see nothing: both files are valid.
 
-What to do. Take the folder out of LD_LIBRARY_PATH before Python starts; the packages need no such variable.
+What to do. `gpu-doctor fix library-path-shadows` starts without the folder; durable is its removal from wherever it is
+set.
 """
 
 from __future__ import annotations

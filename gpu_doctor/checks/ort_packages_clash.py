@@ -6,20 +6,21 @@ What it finds. `onnxruntime`, `onnxruntime-gpu`, `onnxruntime-directml` and thei
 Why it matters. When the CPU package was written last, CUDAExecutionProvider is gone and sessions run on the CPU
 without an error. `faster-whisper` and others pull in the CPU package by themselves. `pip check` reports no conflict.
 
-What to do. Remove both, then install the one you want once more; installing over the mixture does not repair it.
+What to do. `gpu-doctor fix ort-packages-clash` removes both, then installs the one that is wanted: the GPU package, or
+the CPU package where neither a GPU nor a package for one is here. Installing over the mixture does not repair it. What
+asks for the other package brings it back at the next sync; durable is an override in the project's own file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.choices.ort_packages import keep, wanted_of
 from gpu_doctor.checks.loading.ort_live import not_listed
-from gpu_doctor.checks.shared.stack import install, remove
 from gpu_doctor.facts.stack import is_onnxruntime
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule, Severity
 from gpu_doctor.model.inventory import Damage, Distribution, Inventory, Overlap
-from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import DoesNotApply, Unknown
 
 RULE = Rule(
@@ -52,15 +53,15 @@ def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
 
 def _clash(inventory: Inventory, packages: list[Distribution], overlap: Overlap | None) -> Finding:
     names = [d.name for d in packages]
-    wanted = next((d for d in packages if d.name == "onnxruntime-gpu"), packages[-1])
+    wanted = wanted_of(inventory, packages)
     winner = overlap.winner if overlap else Unknown("the files could not be compared")
     evidence = [Evidence("installed", d.label, d.metadata) for d in packages] + (_shared(overlap) if overlap else [])
     lost = not_listed(inventory)
     # The GPU package on top works today; the next sync may turn it over.
-    works = not lost and (winner == wanted.name or isinstance(winner, Unknown))
+    works = not lost and (winner == wanted.name or isinstance(winner, Unknown) or wanted.name == "onnxruntime")
     severity: Severity = "warning" if works else "error"
     message = f"{' and '.join(d.label for d in packages)} share one folder; {_outcome(winner, wanted, lost=bool(lost))}"
-    remedy = _reinstall(inventory, names, wanted)
+    remedy = keep(inventory, names, wanted)
     return Finding(RULE.id, severity, " and ".join(names), message, (*lost, *evidence), remedy, ("onnxruntime", *names))
 
 
@@ -76,6 +77,8 @@ def _outcome(winner: str | Unknown | None, wanted: Distribution, *, lost: bool) 
         return f"which of them lies there is not known ({winner.reason})."
     if winner is None:
         return "the folder is a mixture of both."
+    if wanted.name == "onnxruntime":
+        return f"{winner} was written last, and there is no GPU that would need more than {wanted.name}."
     if winner == wanted.name:
         return f"{winner} was written last, so it works until the next install turns them over."
     return f"{winner} was written last, so the CUDA provider of {wanted.name} is lost."
@@ -85,11 +88,5 @@ def _gutted(inventory: Inventory, package: Distribution, gone: list[Damage]) -> 
     lost = sum(damage.files for damage in gone)
     message = f"{package.label} has lost {lost} of its files: a package that shared its folder was removed."
     evidence = tuple(Evidence("missing", d.path, package.metadata) for d in gone[:4])
-    remedy = _reinstall(inventory, [package.name], package)
+    remedy = keep(inventory, [package.name], package)
     return Finding(RULE.id, "error", package.name, message, evidence, remedy, ("onnxruntime", package.name))
-
-
-def _reinstall(inventory: Inventory, names: list[str], wanted: Distribution) -> Remedy:
-    exact = wanted.name if isinstance(wanted.version, Unknown) else f"{wanted.name}=={wanted.version.public}"
-    steps = (remove(inventory, *names), install(inventory, exact))
-    return Remedy(f"Remove {' and '.join(names)}, then install {wanted.name} and no other.", "ask", steps)

@@ -12,8 +12,9 @@ What is asked live. A session with the CUDA provider, in a fresh process, after 
 `preload_dlls()`. It needs no GPU: whether the library loads and whether it then finds a device are told apart. Releases
 before 1.23 crash there once everything is found, in place of falling back: a warning, on a machine without GPU.
 
-What to do. Call `onnxruntime.preload_dlls()` before the first session; with older releases, export LD_LIBRARY_PATH
-before Python starts. Where the libraries are missing or of another CUDA major, install the matching ones.
+What to do. `gpu-doctor fix ort-provider-unloadable` installs libraries that are absent and puts the folders of the
+others into LD_LIBRARY_PATH for whoever activates the environment (minimal). Durable is a release from 1.21 on, which
+`--prefer durable` installs, and a call of `onnxruntime.preload_dlls()` before the first session.
 """
 
 from __future__ import annotations
@@ -86,5 +87,6 @@ def _finding(inventory: Inventory, facts: Facts, missing: Lack, gap: Gap | None,
         message=missing.sentence(),
         evidence=(*missing.evidence(), *(gap.evidence() if gap else ())),
         remedy=missing.remedy(inventory, facts),
+        durable=missing.lasting(inventory, facts),
         seats=("onnxruntime", "onnxruntime-gpu", provider.path, *(("driver",) if missing.crashes else ())),
     )

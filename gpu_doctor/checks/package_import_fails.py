@@ -7,8 +7,8 @@ loader does not find, a package built for another torch or another NumPy, a name
 Why it matters. The package cannot be used at all, and what imports it fails with it. Those that fail with another
 stand under it, so that one illness is one alarm. Without triton torch loses torch.compile alone: a warning.
 
-What to do. What the reason says: install what is missing, or the release that fits. A package that only wants a GPU
-at its import, on a machine without one, is not ill; that is said and not judged.
+What to do. What the reason says: `gpu-doctor fix package-import-fails` installs what is missing, or the release that
+fits. A package that only wants a GPU at its import, on a machine without one, is not ill; that is said and not judged.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from gpu_doctor.checks.choices.torchcodec_choice import NAME as TORCHCODEC
 from gpu_doctor.checks.imports.errors import failed_imports, how, label, seats
 from gpu_doctor.checks.imports.reasons import alone_lost, reason
-from gpu_doctor.checks.imports.torchcodec import NAME as TORCHCODEC
 from gpu_doctor.checks.imports.torchcodec import illness
 from gpu_doctor.checks.shared.live import answers, testimony
 from gpu_doctor.checks.shared.stack import gpu_known
@@ -36,7 +36,7 @@ RULE = Rule(
     yields_to=(
         *("torch-import-fails", "torchcodec-abi-mismatch", "ort-packages-clash", "package-files-damaged"),
         *("packages-overwrite", "library-path-shadows", "package-version-conflict", "cuda-majors-mixed"),
-        *("cudnn-unreachable", "cublas-unreachable", "package-import-fails"),
+        *("cudnn-unreachable", "cublas-unreachable", "cuda-library-unreachable", "package-import-fails"),
     ),
     symptoms=(
         r"cannot import name 'BeamSearchScorer' from 'transformers'",

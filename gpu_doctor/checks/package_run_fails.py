@@ -1,14 +1,14 @@
 """A package can be imported, and fails or computes nonsense without any GPU's part in it.
 
 What it finds. ONNX Runtime and CTranslate2 run a tiny model on the CPU, in a process of their own, and the results are
-compared with what must come out. Libraries that a package opens by name at its first use are opened where it would
-look for them. What has a rule of its own, such as cuBLAS, cuDNN and ONNX Runtime's providers, is reported there.
+compared with what must come out. Libraries that it opens by name at its first use are opened where it would look. What
+has a rule of its own, such as cuBLAS and cuDNN, is reported there.
 
 Why it matters. `import` succeeds, so every check of versions is green; the first inference raises, ends the process or
 returns garbage. A library that does not load costs the one feature that opens it, and only when it is used.
 
-What to do. Where another finding names the cause (files that were overwritten, lost or damaged, packages at odds), heal
-that. Otherwise write the package's files again. A time-out says nothing yet: the machine may be busy.
+What to do. Where another finding names the cause, heal that. Otherwise `gpu-doctor fix package-run-fails` writes the
+package's files again. A time-out may be a busy machine.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gpu_doctor.checks.gpus.gpu_trials import WITHOUT_GPU, Witness, illnesses, package, subject
-from gpu_doctor.checks.imports.remedies import library_installed, once_more, patience
+from gpu_doctor.checks.imports.remedies import library_installed, patience
 from gpu_doctor.checks.shared.live import answers, asked, failures, testimony
+from gpu_doctor.checks.shared.placed import written_again
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Finding, Rule
 from gpu_doctor.model.inventory import Inventory
@@ -63,15 +64,14 @@ def _failed(inventory: Inventory, witnesses: Sequence[tuple[Probe, Trial | None]
     probe = witnesses[0][0]
     slow = probe.ending in ("timed out", "stuck")
     found = inventory.distribution(f"{package(probe)}-gpu") or inventory.distribution(package(probe))
-    rows = dict.fromkeys(row for witness in witnesses for row in testimony(*witness))
     return Finding(
         rule=RULE.id,
         # Nobody who has TensorRT beside CUDA need want it for ONNX Runtime.
         severity="warning" if slow or probe.subject.startswith("Tensorrt") else "error",
         subject=subject(probe),
         message=f"{found.label if found else package(probe)} can be imported and does not work: {words.rstrip('.')}.",
-        evidence=tuple(rows),
-        remedy=patience() if slow else once_more(inventory, found) if found else None,
+        evidence=tuple(dict.fromkeys(row for witness in witnesses for row in testimony(*witness))),
+        remedy=patience() if slow else written_again(inventory, found) if found else None,
         seats=(package(probe), *((found.name,) if found else ())),
     )
 

@@ -9,8 +9,9 @@ Why it matters. torch pins the CUDA libraries it was tested with. Another nvJitL
 
 torchvision and torchaudio fail at import under a torch of another minor release.
 
-What to do. Install the versions that the package asks for; for torchvision and torchaudio, those that belong to the
-installed torch.
+What to do. `gpu-doctor fix package-version-conflict` installs the exact versions that the package asks for; for
+torchvision and torchaudio, those that belong to the installed torch. It is minimal, and durable where the project's
+file asks for them too.
 """
 
 from __future__ import annotations

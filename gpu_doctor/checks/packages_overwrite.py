@@ -6,14 +6,15 @@ and `nvidia-cudnn-cu13`, which both write `nvidia/cudnn/lib/*.so.9`. RECORD's si
 Why it matters. The loser's users load the winner's library: cuDNN for another CUDA major, or parts of two versions.
 Removing either package afterwards takes the shared files away from both. `pip check` reports no conflict.
 
-What to do. Remove both and install the one that the rest of the environment asks for.
+What to do. `gpu-doctor fix packages-overwrite` removes both and installs the one that the rest of the environment asks
+for, in the version that is asked for. It is minimal; durable once nothing asks for the other one any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_doctor.checks.shared.requirements import requirements
+from gpu_doctor.checks.shared.requirements import as_asked, requirements
 from gpu_doctor.checks.shared.stack import gpu_stack, install, remove
 from gpu_doctor.facts.stack import is_gpu_package, is_onnxruntime
 from gpu_doctor.facts.tables import Facts
@@ -76,7 +77,9 @@ def _remedy(inventory: Inventory, overlap: Overlap) -> Remedy | None:
     keep = _wanted(inventory, overlap)
     if keep is None or isinstance(keep.version, Unknown):
         return None
-    steps = (remove(inventory, *overlap.owners), install(inventory, f"{keep.name}=={keep.version}"))
+    (asked,) = as_asked(inventory, (keep.name,))
+    exact = asked if "==" in asked else f"{keep.name}=={keep.version}"
+    steps = (remove(inventory, *overlap.owners), install(inventory, exact))
     return Remedy(f"Remove {' and '.join(overlap.owners)}, then install {keep.name} alone.", "ask", steps)
 
 

@@ -7,8 +7,9 @@ the line where Python stood, the last output, and the shell line that does the s
 Why it matters. Nothing that is built on torch works, and a program that imports it dies before its first line.
 
 What to do. Where the files show the cause (another version of a library than torch asks for, lost files, a foreign
-folder on LD_LIBRARY_PATH), that finding leads and carries the remedy. A library that cannot be opened is installed.
-Otherwise torch's files are written again. A time-out says nothing yet: a first import from a cold disk is slow.
+folder on LD_LIBRARY_PATH), that finding leads and carries the remedy. `gpu-doctor fix torch-import-fails` installs a
+library that cannot be opened, or writes torch's files again. A time-out says nothing yet: a first import from a cold
+disk is slow.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ RULE = Rule(
     stage="libraries",
     yields_to=(
         *("package-files-damaged", "packages-overwrite", "library-path-shadows", "package-version-conflict"),
-        *("cuda-majors-mixed", "cudnn-unreachable", "cublas-unreachable"),
+        *("cuda-majors-mixed", "cudnn-unreachable", "cublas-unreachable", "cuda-library-unreachable"),
     ),
     symptoms=(
         r"ImportError: \S*libtorch\S*\.so\S*: ",

@@ -7,17 +7,19 @@ tells whether it loads, and why not: a symbol that torch lacks, FFmpeg's librari
 Why it matters. Under another torch its import aborts the process with `std::bad_alloc`, which is not about memory, or
 raises "Could not load libtorchcodec" with three guesses. whisperx, pyannote.audio and torchaudio 2.9 fail with it.
 
-What to do. Install the torchcodec release of the installed torch. Where FFmpeg is missing, install its shared
-libraries: a static `ffmpeg` program is not enough.
+What to do. `gpu-doctor fix torchcodec-abi-mismatch` installs the torchcodec release of the installed torch; durable is
+a pin of the two together. Where FFmpeg is missing, a person with root installs its shared libraries by the line that is
+shown: a static `ffmpeg` program is not enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpu_doctor.checks.choices.torchcodec_choice import NAME
 from gpu_doctor.checks.imports.errors import failed_imports, label, words
 from gpu_doctor.checks.imports.remedies import library_installed
-from gpu_doctor.checks.imports.torchcodec import NAME, ffmpeg, fitting, illness, lacking
+from gpu_doctor.checks.imports.torchcodec import ffmpeg, fitting, illness, lacking
 from gpu_doctor.checks.shared.live import asked, proof, testimony
 from gpu_doctor.checks.shared.stack import installed
 from gpu_doctor.facts.tables import Facts

@@ -12,7 +12,8 @@ import typer
 import typer.main
 
 from gpu_doctor import __version__
-from gpu_doctor.cli import archs, check, explain, fix, history, inventory, rules, undo, where
+from gpu_doctor.cli import archs, check, env, explain, fix, history, inventory, pins, rules, undo, where
+from gpu_doctor.cli import run as run_command
 from gpu_doctor.cli.out import complain
 from gpu_doctor.cli.streams import is_refusal, silence
 from gpu_doctor.errors import DoctorError
@@ -58,6 +59,9 @@ app.command("history")(history.history)
 app.command("inventory")(inventory.inventory)
 app.command("archs")(archs.archs)
 app.command("where")(where.where)
+app.command("pins")(pins.pins)
+app.command("env")(env.env)
+app.command("run", context_settings=run_command.SETTINGS)(run_command.run)
 app.command("explain")(explain.explain)
 app.command("rules")(rules.rules)
 

@@ -35,7 +35,7 @@ def archs_of_target(target: Target, environ: Mapping[str, str]) -> tuple[tuple[L
     from gpu_doctor.readers.machine.host import read_host
 
     hardware = ask_for_hardware(target, read_host(environ), environ, Facts.load())
-    libraries = read_shared_libraries(read_packages(target, environ), read_elf)
+    libraries, _links = read_shared_libraries(read_packages(target, environ), read_elf)
     (_driver, gpus), _observations = hardware()
     seen = () if isinstance(gpus, Unknown) else gpus
     return tuple(library for library in libraries if library.gpu_code.status != "none"), seen

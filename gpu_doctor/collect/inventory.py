@@ -54,7 +54,7 @@ def _static(
     overlaps, damages = _files(packages)
     elf: ReadElf = lru_cache(maxsize=None)(read_elf)
     progress("reading libraries and their GPU code")
-    libraries = read_shared_libraries(packages, elf)
+    libraries, links = read_shared_libraries(packages, elf)
     progress("following the loader")
     resolutions = _resolutions(packages, environ, elf)
     (driver, gpus), observations = hardware()
@@ -71,6 +71,7 @@ def _static(
         driver=driver,
         gpus=gpus,
         observations=packages.observations + observations,
+        links=links,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gpu_doctor.facts.stack import is_gpu_package
-from gpu_doctor.model.inventory import Distribution, Interpreter, Observation
+from gpu_doctor.model.inventory import Distribution, Interpreter, Observation, StrayLink
 from gpu_doctor.model.libraries import Elf, Library
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
@@ -53,11 +53,12 @@ def read_packages(target: Target, environ: Mapping[str, str]) -> Packages:
     return Packages(interpreter, distributions, records, observations + records.observations)
 
 
-def read_shared_libraries(packages: Packages, elf: ReadElf) -> tuple[Library, ...]:
-    """Read every shared library of the environment: what it needs, and the GPU code in it."""
+def read_shared_libraries(packages: Packages, elf: ReadElf) -> tuple[tuple[Library, ...], tuple[StrayLink, ...]]:
+    """Read every shared library of the environment, what it needs and the GPU code in it, and the links among them."""
     unrecorded = [
         (os.path.join(d.location, d.name.replace("-", "_")), d.name)
         for d in packages.distributions
         if d.active and not d.record and is_gpu_package(d.name)
     ]
-    return read_libraries(find_unrecorded(unrecorded) | find_libraries(packages.records.owners), elf)
+    found = find_libraries(packages.records.owners, packages.records.placed)
+    return read_libraries(find_unrecorded(unrecorded) | found.owners, elf), found.links

@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from gpu_doctor.errors import FactsError
 from gpu_doctor.facts import load, packages
+from gpu_doctor.facts.audio import AudioRelease, audio
 from gpu_doctor.facts.cufft import Cufft, CufftLimit, CufftRelease
 from gpu_doctor.facts.drivers import Drivers, DriverSpan, MinimumDriver, parse_driver
 from gpu_doctor.facts.gpus import GpuFact, Gpus
@@ -152,6 +153,12 @@ class Facts:
         newest = max(ranges, key=lambda item: item.since)
         return newest.lowest <= capability and capability[0] <= newest.highest[0]
 
+    # The speech packages
+
+    def audio_releases(self, package: str) -> tuple[AudioRelease, ...]:
+        """Return the releases of a speech package and what each asks of the others, oldest first."""
+        return self._audio.get(package, ())
+
     # cuFFT
 
     def cufft(self, package: str, version: Version) -> CufftRelease | None:
@@ -216,6 +223,10 @@ class Facts:
     @cached_property
     def _cudnn(self) -> Cudnn:
         return packages.cudnn(self._folder)
+
+    @cached_property
+    def _audio(self) -> dict[str, tuple[AudioRelease, ...]]:
+        return audio(self._folder)
 
     @cached_property
     def _cufft(self) -> Cufft:

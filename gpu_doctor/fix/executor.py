@@ -32,6 +32,11 @@ class Executor:
         self._number = 0
         self._current: Deeds | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing is begun that is neither kept nor taken back."""
+        return self._current is None
+
     def open(self, treatment: Treatment) -> None:
         """Write down for which illness the next deeds are."""
         finding, remedy = treatment.finding, treatment.remedy
@@ -112,12 +117,10 @@ def conflicts(ground: Ground, journal: Journal, treatments: list[Deeds]) -> list
         if "path" in line:
             allowed.setdefault(line["path"], set()).update((line["before"], line["after"]))
     wrong = [path for path, states in allowed.items() if state(ground, path) not in states]
-    for line in _newest_first(treatments):
-        if "tree" in line:
-            folder = os.path.join(journal.folder, line["tree"])
-            if _settled(folder):
-                wrong += snapshot.conflicts(ground, snapshot.differences(ground, folder), allowed)
-    return wrong
+    folders = [os.path.join(journal.folder, line["tree"]) for line in _newest_first(treatments) if "tree" in line]
+    # What one run of a manager left, the next one may have changed: any state of the way is this repair's own.
+    found = tuple(d for folder in folders if _settled(folder) for d in snapshot.differences(ground, folder))
+    return wrong + snapshot.conflicts(ground, found, allowed)
 
 
 def undo(ground: Ground, journal: Journal, treatments: list[Deeds], tell: Callable[[str], None]) -> None:

@@ -93,6 +93,7 @@ def put(ground: Ground, change: Change, shelf: Shelf) -> None:
         elif isinstance(new, NewFolder):
             with suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=folder)
+                own_like(f"/proc/self/fd/{folder}/{name}", os.path.dirname(change.path))
         else:
             staged = os.path.join(shelf.stage, "new")
             with suppress(FileNotFoundError):

@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpu_doctor.fix.ground import home_of, own_like, sync_folder
+from gpu_doctor.fix.ground import OutOfBounds, home_of, own_like, sync_folder
 from gpu_doctor.model.past import Ending, PastRepair, PastTreatment
 
 SCHEMA = "gpu-doctor/journal/1"
@@ -81,6 +81,8 @@ class Deeds:
 def begin(prefix: str, asked: str, doctor: str, outside: tuple[str, ...]) -> Journal:
     """Make the folder and the head of a new repair's journal."""
     repairs = os.path.join(home_of(prefix), "repairs")
+    if os.path.realpath(repairs) != repairs:
+        raise OutOfBounds(f"{repairs} is not a folder")
     os.makedirs(repairs, exist_ok=True)
     own_like(repairs, prefix)
     now = time.time()
@@ -115,7 +117,9 @@ def journals(prefix: str) -> tuple[Journal, ...]:
     except OSError:
         return ()
     found = (Journal(os.path.join(repairs, name)) for name in names)
-    return tuple(journal for journal in found if os.path.isfile(journal.path) and _head(journal))
+    # A link on the way could name what lies elsewhere as what an undo puts back.
+    real = (journal for journal in found if os.path.realpath(journal.path) == journal.path)
+    return tuple(journal for journal in real if os.path.isfile(journal.path) and _head(journal))
 
 
 def deeds(lines: list[Line]) -> list[Deeds]:

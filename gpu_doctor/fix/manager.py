@@ -42,7 +42,7 @@ def find_program(name: str, prefix: str, environ: Mapping[str, str]) -> str | No
     if "/" in name:
         return name if os.access(name, os.X_OK) else None
     places = [environ.get("PATH", ""), f"{prefix}/bin", f"{sys.prefix}/bin", *map(os.path.expanduser, _USUAL)]
-    return shutil.which(name, path=os.pathsep.join(places))
+    return shutil.which(name, path=os.pathsep.join(filter(None, places)))  # an empty place is the folder we stand in
 
 
 def run(

@@ -23,7 +23,7 @@ from gpu_doctor.model.remedy import (
 
 _ROOM = 16 << 20
 _ROOM_FOR_PACKAGES = 256 << 20
-_OUTSIDE = re.compile(r"^(?:/|\"/|(?:\.\./){4})", re.MULTILINE)
+_OUTSIDE = re.compile(r"^\"?(?:/|(?:\.\./){4})", re.MULTILINE)
 _LARGEST = 64 << 20
 
 
@@ -135,15 +135,16 @@ def _leaves(record: str) -> bool:
 
 
 def _users(beginning: str) -> tuple[str, ...]:
-    """Return the processes that have a file mapped whose path begins so, by name and number; not this one."""
-    real = os.path.realpath(beginning) + ("/" if beginning.endswith("/") else "")
+    """Return the processes that have a file mapped, or one below a folder (`…/`), by name and number; not this one."""
+    end = "/" if beginning.endswith("/") else r"(?: \(deleted\))?$"
+    mapped = re.compile(f" {re.escape(os.path.realpath(beginning))}{end}", re.MULTILINE)
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         if int(pid) == os.getpid():
             continue
         try:
             with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
-                if any(f" {real}" in line for line in file):
+                if mapped.search(file.read()):
                     found.append(f"{_name(pid)} (process {pid})")
         except OSError:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -15,15 +15,18 @@ from gpu_doctor.model.plan import HeldBack, Plan, Treatment, Wish
 from gpu_doctor.model.remedy import InstallPackages, MakeLink, Remedy, RemoveFile, RemovePackages, SetVariable, Step
 
 
-def make_plan(case: Case, wish: Wish) -> Plan:
+def make_plan(case: Case, wish: Wish, tried: Collection[str] = ()) -> Plan:
     """Return what to do about the findings that are meant, in the order in which the case ranks them.
 
     A finding that another one explains is healed with that one. What two remedies want alike is done once; of two that
-    contradict each other the graver illness goes first, and the other is held back until it can be judged anew.
+    contradict each other the graver illness goes first, and the other is held back until it can be judged anew. What
+    was `tried`, by fingerprint, is left out: nothing of it will be done.
     """
     treatments: list[Treatment] = []
     held_back: list[HeldBack] = []
     for finding in meant(case, wish.names):
+        if finding.fingerprint in tried:
+            continue
         chosen, instead = _choose(finding, wish)
         why = _against(chosen, wish)
         if chosen is None or why:
@@ -54,9 +57,9 @@ def _choose(finding: Finding, wish: Wish) -> tuple[Remedy | None, Remedy | None]
     """Return the remedy to apply and the other one; where the preferred one may not be applied, the other may."""
     minimal, durable = finding.remedy, finding.durable
     first, second = (durable, minimal) if wish.prefer == "durable" and durable else (minimal, durable)
-    if first is not None and second is not None and _against(first, wish) and not _against(second, wish):
+    if second is not None and _against(first, wish) and not _against(second, wish):
         first, second = second, first
-    return first, second
+    return first, None if second == first else second
 
 
 def _against(remedy: Remedy | None, wish: Wish) -> str:

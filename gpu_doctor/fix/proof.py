@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_doctor.model.case import Case
-from gpu_doctor.model.finding import CheckRun, Finding
+from gpu_doctor.model.finding import SEVERITIES, CheckRun, Finding
 
 # What it finds depends on which other programs run at the moment, not on the environment.
 _FICKLE = frozenset({"gpu-out-of-memory"})
@@ -23,11 +23,12 @@ def proven(finding: Finding, after: Case) -> bool:
 
 
 def worse(before: Case, after: Case) -> tuple[Finding, ...]:
-    """Return what is found now by a rule that could judge before and did not find it.
+    """Return what is found now by a rule that could judge before and did not find it, or found less of it.
 
-    A rule that could not be judged before may fail now: that is progress, and the next finding.
+    A rule that could not be judged before may fail now: that is progress, and the next finding. So is what was the
+    consequence of something that is healed.
     """
-    known = {finding.fingerprint for finding in before.findings}
+    known = {f.fingerprint: 0 if f.consequence_of else SEVERITIES.index(f.severity) for f in before.findings}
     found = []
     for run in after.runs:
         earlier = _run(before, run.rule)
@@ -36,7 +37,8 @@ def worse(before: Case, after: Case) -> tuple[Finding, ...]:
         # What was judged in part may have been there already; so may be what hid behind a failure of the same rule.
         whole = earlier.status == "passed" and not earlier.note
         counts = ("error", "warning") if whole else ("error",)
-        found += [f for f in run.findings if f.fingerprint not in known and f.severity in counts]
+        new = (f for f in run.findings if SEVERITIES.index(f.severity) < known.get(f.fingerprint, len(SEVERITIES)))
+        found += [f for f in new if f.severity in counts]
     return tuple(found)
 
 

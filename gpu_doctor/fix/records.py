@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.remedy import ListInRecord, MakeLink, RemoveFile, Step
@@ -31,18 +31,17 @@ def record_steps(inventory: Inventory, steps: Iterable[Step]) -> tuple[ListInRec
     )
 
 
-def edited(text: str, add: Iterable[str], drop: Collection[str]) -> str:
+def edited(text: str, add: Collection[str], drop: Collection[str]) -> str:
     """Return a RECORD's text with these paths listed, without hash and size, and those taken out.
 
-    Everything else stays to the byte, line endings included.
+    Everything else stays to the byte, line endings included; so does what is to be listed and is already.
     """
     ending = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines(keepends=True)
-    listed = {_path(line) for line in lines}
-    kept = [line for line in lines if not (drop and _path(line) in drop)]
-    if kept and not kept[-1].endswith("\n"):
-        kept[-1] += ending
-    return "".join((*kept, *(_line(path, ending) for path in add if path not in listed)))
+    kept = [(path, row) for path, row in _rows(text) if path in add or path not in drop]
+    listed = {path for path, _ in kept}
+    new = [_line(path, ending) for path in dict.fromkeys(add) if path not in listed]
+    unfinished = new and kept and not kept[-1][1].endswith("\n")
+    return "".join((*(row for _, row in kept), ending if unfinished else "", *new))
 
 
 def _owners(inventory: Inventory) -> dict[str, Distribution]:
@@ -55,12 +54,22 @@ def _owners(inventory: Inventory) -> dict[str, Distribution]:
     return found
 
 
-def _path(line: str) -> str:
-    row = next(csv.reader([line.rstrip("\r\n")]), [])
-    return row[0] if row else ""
+def _rows(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each entry's path and its text to the byte: a quoted path may hold commas and line ends."""
+    lines = io.StringIO(text, newline="\n").readlines()
+    reader, start = csv.reader(lines), 0
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:  # no entry that any package manager reads
+            row = []
+        yield row[0] if row else "", "".join(lines[start : reader.line_num])
+        start = reader.line_num
 
 
 def _line(path: str, ending: str) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator=ending).writerow((path, "", ""))
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow((path, "", ""))
+    return text.getvalue().removesuffix("\r\n") + ending

@@ -7,17 +7,19 @@ the bytes with other environments; a file that was written into all the same is 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from gpu_doctor.fix.files import Shelf, put
-from gpu_doctor.fix.ground import HOME, Ground, sync_folder
+from gpu_doctor.fix.ground import HOME, Ground, own_like, sync_folder
 from gpu_doctor.model.change import Change, Gone, NewFolder, NewLink, Saved
 
 _MANIFEST = "manifest.json"
@@ -25,6 +27,8 @@ _CHANGES = "changes.json"
 _FILES = "files"
 # What conda keeps below its own folder and no installation into the base environment touches.
 _CONDA = ("pkgs", "envs")
+# What a manager appends to, so that a second name would not keep what it was.
+_WRITTEN_INTO = ("conda-meta/history",)
 # Clocks and file systems round; the heartbeat comes once a second.
 _SLACK_NS = 10 * 10**9
 
@@ -50,6 +54,9 @@ def take(ground: Ground, folder: str, tell: Callable[[str], None]) -> None:
         entries[path] = entry
         if entry[0] == "d":
             os.mkdir(os.path.join(files, path))
+        elif path in _WRITTEN_INTO:
+            shutil.copy2(os.path.join(ground.real, path), os.path.join(files, path), follow_symlinks=False)
+            own_like(os.path.join(files, path), os.path.join(ground.real, path))
         elif entry[0] == "f":
             os.link(os.path.join(ground.real, path), os.path.join(files, path), follow_symlinks=False)
     _write(folder, _MANIFEST, entries)
@@ -83,23 +90,18 @@ def differences(ground: Ground, folder: str, last_beat_ns: int | None = None) ->
     return tuple(item for item in found if item.before is not None or not _later(ground, item.path, last_beat_ns))
 
 
-def conflicts(ground: Ground, found: tuple[Difference, ...], touched: Collection[str]) -> list[str]:
-    """Return the paths that are neither as the manager left them nor as they were.
+def conflicts(ground: Ground, found: Iterable[Difference], touched: Collection[str]) -> list[str]:
+    """Return the paths that are in none of the states in which these runs found or left them.
 
-    Bytecode and what is in `touched` do not count.
+    Bytecode, folders and what is in `touched` do not count.
     """
-    wrong = []
+    states: dict[str, set[str | None]] = {}
     for item in found:
-        full = os.path.join(ground.real, item.path)
-        if (
-            full not in touched
-            and "__pycache__" not in item.path
-            and not (item.before or item.after or "").startswith("d")
-        ):
-            now = _entry(full)
-            if now not in (item.before, item.after):
-                wrong.append(full)
-    return wrong
+        if "__pycache__" not in item.path and not (item.before or item.after or "").startswith("d"):
+            states.setdefault(os.path.join(ground.real, item.path), set()).update((item.before, item.after))
+            if item.before and (item.after or "").startswith("d"):  # taken away by an undo that was cut off
+                states[os.path.join(ground.real, item.path)].add(None)
+    return [path for path, known in states.items() if path not in touched and _here(path) not in known]
 
 
 def restore(ground: Ground, folder: str, found: tuple[Difference, ...], shelf: Shelf) -> None:
@@ -107,23 +109,58 @@ def restore(ground: Ground, folder: str, found: tuple[Difference, ...], shelf: S
     source = Shelf(shelf.folder)
     source.saved = os.path.join(folder, _FILES)
     ordered = sorted(found, key=lambda item: item.path)
-    for item in ordered:
-        if item.before is not None and item.before.startswith("d"):
-            full = os.path.join(ground.real, item.path)
-            put(ground, Change(full, NewFolder()), source)
-            os.chmod(full, int(item.before[1:], 8))
-    for item in ordered:
-        full = os.path.join(ground.real, item.path)
-        if item.before is None or item.before[0] == "d" or _entry(full) == item.before:
-            continue
-        if item.before[0] == "l":
-            put(ground, Change(full, NewLink(item.before[1:])), source)
-        else:
-            put(ground, Change(full, Saved(item.path)), source)
     for item in reversed(ordered):  # what is in a folder goes before the folder
-        if item.before is None:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                put(ground, Change(os.path.join(ground.real, item.path), Gone()), source)
+        _make_room(ground, item, source)
+    folders = [item for item in ordered if item.before is not None and item.before[0] == "d"]
+    for item in folders:
+        put(ground, Change(_reached(ground, item), NewFolder()), source)
+        _set_mode(ground, item, 0o700)  # until everything is in it
+    for item in ordered:
+        if item.before is not None and item.before[0] != "d":
+            _bring_back(ground, item, source)
+    for item in reversed(folders):
+        _set_mode(ground, item)
+
+
+def _make_room(ground: Ground, item: Difference, source: Shelf) -> None:
+    """Take away what was not there, and a folder in the place of a file, or the other way round."""
+    full = os.path.join(ground.real, item.path)
+    now = _here(full)
+    if now is None:
+        return
+    if item.before is None or (item.before[0] == "d") != (now[0] == "d"):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            put(ground, Change(full, Gone()), source)
+
+
+def _bring_back(ground: Ground, item: Difference, source: Shelf) -> None:
+    full, before = _reached(ground, item), item.before or ""
+    if _entry(full) == before:
+        return
+    if before[0] == "l":
+        put(ground, Change(full, NewLink(before[1:])), source)
+    else:
+        put(ground, Change(full, Saved(item.path)), source)
+        _set_mode(ground, item)  # which a manager may have changed in place
+
+
+def _set_mode(ground: Ground, item: Difference, more: int = 0) -> None:
+    mode = int((item.before or "")[1:].split()[0], 8) | more
+    with ground.folder_of(os.path.join(ground.real, item.path)) as (folder, name):
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+                os.chmod(f"/proc/self/fd/{descriptor}", mode)
+        finally:
+            os.close(descriptor)
+
+
+def _reached(ground: Ground, item: Difference) -> str:
+    """Return the full path; raise NotADirectoryError where a link that somebody placed leads elsewhere."""
+    full = os.path.join(ground.real, item.path)
+    if os.path.realpath(os.path.dirname(full)) != os.path.dirname(full):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.path.dirname(full))
+    return full
 
 
 def _compare(before: Entries, after: Entries) -> Iterator[Difference]:
@@ -169,6 +206,11 @@ def _entry(path: str, device: int | None = None) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     return f"f{mode} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def _here(path: str) -> str | None:
+    """Return that line, or None where a link on the way leads to something else that has a path of its own."""
+    return _entry(path) if os.path.realpath(os.path.dirname(path)) == os.path.dirname(path) else None
 
 
 def _later(ground: Ground, path: str, moment_ns: int) -> bool:

@@ -77,9 +77,10 @@ def arguments(step: InstallPackages | RemovePackages, hands: Hands) -> tuple[str
 
 def _edits(step: Step, hands: Hands) -> Iterator[Change]:
     if isinstance(step, ListInRecord):
-        content, _ = _read(hands, step.record)
+        record = _present_record(step.record)
+        content, _ = _read(hands, record)
         new = records.edited(content.decode("utf-8", "surrogateescape"), step.add, step.drop)
-        yield from _rewritten(step.record, content, new.encode("utf-8", "surrogateescape"))
+        yield from _rewritten(record, content, new.encode("utf-8", "surrogateescape"))
     elif isinstance(step, ClearExecutableStack):
         content, _ = _read(hands, step.path)
         try:
@@ -94,6 +95,17 @@ def _edits(step: Step, hands: Hands) -> Iterator[Change]:
         yield from changed_scripts(step, hands.ground, hands.environ)
     else:
         raise NotDone("it is for a person to do")
+
+
+def _present_record(record: str) -> str:
+    """Return a RECORD's path, or where it lies now that a step before has brought another release."""
+    folder = os.path.dirname(record)
+    site, name = os.path.split(folder)
+    if os.path.exists(record) or not os.path.isdir(site):
+        return record
+    beginning = name.partition("-")[0] + "-"
+    others = [other for other in os.listdir(site) if other.startswith(beginning) and other.endswith(".dist-info")]
+    return os.path.join(site, others[0], "RECORD") if len(others) == 1 else record
 
 
 def _unless_so(hands: Hands, change: Change, wished: str) -> Iterator[Change]:

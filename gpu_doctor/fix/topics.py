@@ -12,7 +12,9 @@ ALL = "all"
 TOPICS = {
     "cudnn": re.compile(r"cudnn"),
     "onnxruntime": re.compile(r"onnxruntime|^ort-"),
-    "torch": re.compile(r"^(?:import )?(?:torch|torchvision|torchaudio|triton|nvidia-[\w-]+)$|^torch-|/torch/"),
+    "torch": re.compile(
+        r"^(?:import )?(?:torch|torchvision|torchaudio|triton|nvidia-[\w-]+)$|^torch-|/torch/|^cuda-majors-mixed$"
+    ),
     "audio": re.compile(
         r"^(?:import )?(?:ctranslate2|faster-whisper|whisperx|openai-whisper|pyannote-[\w-]+|torchcodec|torchaudio"
         r"|coqui-tts|tts|transformers|speechbrain|silero-vad|onnxruntime(?:-gpu)?)$|torchcodec|ctranslate2"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from gpu_doctor.errors import DoctorError
 from gpu_doctor.fix import executor, journal
-from gpu_doctor.fix.ground import Ground, home_of, prepare_home
+from gpu_doctor.fix.ground import Ground, OutOfBounds, home_of, prepare_home
 from gpu_doctor.fix.journal import Journal, deeds
 from gpu_doctor.fix.manager import wait_until_idle
 
@@ -87,19 +87,24 @@ def take_back(prefix: str, one: Journal, tell: Tell, *, ask_again: bool = True) 
     ground = Ground(prefix, outside_of(one))
     lines = one.lines()
     treatments = deeds(lines)
-    _refuse_conflicts(ground, one, treatments)
     try:
+        _refuse_conflicts(ground, one, treatments)
         if ask_again:
             one.write({"undo": True})
         executor.undo(ground, one, treatments, tell)
         unfinished = any(item.settled is None for item in treatments)
         end(one, "rolled back" if unfinished and not any(item.settled for item in treatments) else "undone")
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        raise UndoFailed(
-            f"the repair {one.id} is not taken back whole: {error.strerror or error}{where}",
-            f"`gpu-doctor undo` goes on where it stopped; its journal is {one.path}",
-        ) from error
+    except (OSError, OutOfBounds) as error:
+        raise not_taken_back(one, error) from error
+
+
+def not_taken_back(one: Journal, error: OSError | OutOfBounds) -> UndoFailed:
+    """Return how to say that something of a repair is left because of this error."""
+    why = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        why = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    hint = f"`gpu-doctor undo` goes on where it stopped; its journal is {one.path}"
+    return UndoFailed(f"the repair {one.id} is not taken back whole: {why}", hint)
 
 
 def end(one: Journal, how: str) -> None:

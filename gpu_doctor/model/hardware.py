@@ -93,6 +93,7 @@ class Host:
 
     `gpu_models` are the marketing names that the kernel module shows in /proc. `fabric_manager` says whether NVIDIA's
     fabric manager runs (None: not needed), `fabric_manager_version` which one the package manager installed.
+    `distribution` is what /etc/os-release calls the system and those like it: `ubuntu debian`; empty: not known.
     """
 
     system: str
@@ -114,6 +115,7 @@ class Host:
     variables: tuple[Variable, ...]
     gpu_models: tuple[str, ...] = ()
     fabric_manager_version: Version | None = None
+    distribution: str = ""
 
     def variable(self, name: str) -> str | None:
         """Return the value of an environment variable, or None where it is not set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass
@@ -9,13 +10,16 @@ from typing import Literal
 
 Safety = Literal["manual", "ask", "safe"]
 
+_CONDA = ("conda",)
+
 
 @dataclass(frozen=True, slots=True)
 class InstallPackages:
     """Install these requirements with the tool that owns the environment.
 
-    `tool` is the command's beginning, such as ("uv", "pip") or ("~/venv/bin/python", "-m", "pip"). `reinstall` forces
-    the files to be written again. `torch_backend` chooses a CUDA build of torch, such as `cu128` (uv only).
+    `tool` is the command's beginning, such as ("uv", "pip"), ("~/venv/bin/python", "-m", "pip") or ("conda",).
+    `reinstall` forces the files to be written again. `torch_backend` chooses a CUDA build of torch, such as `cu128`
+    (uv only).
     """
 
     tool: tuple[str, ...]
@@ -138,6 +142,8 @@ def command(step: Step) -> str:
     if isinstance(step, InstallPackages):
         return _install_line(step)
     if isinstance(step, RemovePackages):
+        if step.tool == _CONDA:
+            return shlex.join(("conda", "remove", "--yes", *_prefix_option(step.python), *step.names))
         yes = () if step.tool[:2] == ("uv", "pip") else ("-y",)
         return shlex.join((*step.tool, "uninstall", *yes, *_python_option(step.tool, step.python), *step.names))
     if isinstance(step, MakeLink):
@@ -154,6 +160,9 @@ def command(step: Step) -> str:
 
 
 def _install_line(step: InstallPackages) -> str:
+    if step.tool == _CONDA:
+        again = ("--force-reinstall", "--no-deps") if step.reinstall else ()
+        return shlex.join(("conda", "install", "--yes", *_prefix_option(step.python), *again, *step.requirements))
     parts = [*step.tool, "install", *_python_option(step.tool, step.python)]
     if step.reinstall:
         parts.append("--reinstall" if step.tool[:2] == ("uv", "pip") else "--force-reinstall")
@@ -165,6 +174,11 @@ def _install_line(step: InstallPackages) -> str:
 
 def _python_option(tool: tuple[str, ...], python: str) -> tuple[str, ...]:
     return ("--python", python) if tool[:2] == ("uv", "pip") else ()
+
+
+def _prefix_option(python: str) -> tuple[str, ...]:
+    # conda is told the environment, two folders above its python.
+    return ("--prefix", posixpath.dirname(posixpath.dirname(python)))
 
 
 def verb(step: Step) -> str:

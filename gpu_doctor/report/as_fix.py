@@ -14,7 +14,6 @@ from gpu_doctor.model.remedy import (
     EditPins,
     ListInRecord,
     MakeLink,
-    Remedy,
     RemoveFile,
     RestoreFile,
     Step,
@@ -124,7 +123,7 @@ def _shown(step: Step) -> tuple[str, str, str]:
     if isinstance(step, ListInRecord):
         folder, name = posixpath.split(step.record)
         parts = [
-            f"{len(step.add)} paths listed" if step.add else "",
+            f"{counted(len(step.add), 'path')} listed" if step.add else "",
             f"{len(step.drop)} taken out" if step.drop else "",
         ]
         return folder, "~", f"{name}: {', '.join(filter(None, parts))}"

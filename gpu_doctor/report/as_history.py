@@ -23,7 +23,7 @@ def render(repairs: Sequence[PastRepair], prefix: str, look: Look) -> str:
         if number:
             paper.blank()
         ending = how(repair)
-        paper.prose((repair.id, "bold"), "  ", (ending, _ENDINGS[ending]), f"  {repair.at}  {repair.asked}")
+        paper.prose((repair.id, "bold"), " · ", (ending, _ENDINGS[ending]), f" · {repair.at} · {repair.asked}")
         for treatment in repair.treatments:
             paper.prose(f"{treatment.rule} · {treatment.subject}: {_became(treatment)}", indent=2)
         if repair.ending is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gpu_doctor.model.inventory import BuiltFor, Distribution
+from gpu_doctor.model.remedy import InstallPackages, Remedy, RemovePackages
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import dist, gpu, interpreter, inventory
+from tests.kit import PREFIX, dist, gpu, interpreter, inventory
 
 CPU = dist("torch", "2.8.0+cpu", built="2.8.0+cpu")
 CUDA = dist("torch", "2.8.0", cuda="12.8", built="2.8.0+cu128")
@@ -23,11 +24,17 @@ def test_a_cpu_torch_beside_a_gpu() -> None:
     assert evidence(finding)["GPU"] == "NVIDIA GeForce RTX 4090 (sm_89)"
 
 
-def test_the_command_names_a_build_that_the_cpu_one_does_not_satisfy() -> None:
-    """`torch==2.8.0` is met by 2.8.0+cpu: only the tag makes an installer act."""
-    assert commands(only(judge("cpu-only-build", inventory(CPU)))) == [
-        "uv pip install --python /opt/app/venv/bin/python --torch-backend=cu128 torch==2.8.0+cu128"
-    ]
+UV = (("uv", "pip"), f"{PREFIX}/bin/python")
+
+
+def test_the_cpu_build_goes_first_because_a_plain_requirement_is_met_by_it() -> None:
+    """`torch==2.8.0` is met by 2.8.0+cpu; without that any installer takes the default build from the plain index."""
+    assert only(judge("cpu-only-build", inventory(CPU))).remedy == Remedy(
+        "Install torch 2.8.0 built for CUDA 12.8 (cu128).",
+        "ask",
+        (RemovePackages(*UV, ("torch",)), InstallPackages(*UV, ("torch==2.8.0",))),
+        "changes torch 2.8.0+cpu and downloads some gigabytes; a sync to an older lock file takes it back",
+    )
 
 
 def test_a_cpu_torch_beside_cuda_packages_is_inferred() -> None:
@@ -47,9 +54,8 @@ def test_a_cpu_torchvision_under_a_cuda_torch() -> None:
     vision = dist("torchvision", "0.23.0+cpu", built="0.23.0+cpu")
     finding = only(judge("cpu-only-build", inventory(CUDA, vision)))
     assert (finding.severity, finding.seats) == ("warning", ("torchvision",))
-    assert commands(finding) == [
-        "uv pip install --python /opt/app/venv/bin/python --torch-backend=cu128 torch==2.8.0+cu128 torchvision==0.23.0+cu128"
-    ]
+    steps = (RemovePackages(*UV, ("torchvision",)), InstallPackages(*UV, ("torchvision==0.23.0",)))
+    assert finding.remedy == Remedy(f"Install what belongs to {CUDA.label}.", "ask", steps, "changes no torch")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +100,12 @@ def test_without_torch_there_is_nothing_to_judge() -> None:
     assert (run.status, run.applies) == ("skipped", False)
 
 
-def test_pip_environments_are_told_to_use_uv_for_the_tag() -> None:
+def test_pip_does_it_as_well_and_only_another_build_needs_uv() -> None:
     pip = inventory(CPU, interpreter=interpreter(manager="pip"))
-    assert commands(only(judge("cpu-only-build", pip)))[0].startswith("uv pip install")
+    assert commands(only(judge("cpu-only-build", pip))) == [
+        f"{PREFIX}/bin/python -m pip uninstall -y torch",
+        f"{PREFIX}/bin/python -m pip install torch==2.8.0",
+    ]
+    old = inventory(CPU, interpreter=interpreter(manager="pip"), gpus=(gpu("P100", (6, 0)),))
+    (line,) = commands(only(judge("cpu-only-build", old)))
+    assert line.startswith(f"uv pip install --python {PREFIX}/bin/python --torch-backend=cu126")

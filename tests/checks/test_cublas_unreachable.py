@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.libraries import Resolution
+from gpu_doctor.model.hardware import Variable
+from gpu_doctor.model.inventory import Inventory, StrayLink
+from gpu_doctor.model.libraries import Resolution, Tried
 from gpu_doctor.model.probes import Outcome, Probe
+from gpu_doctor.model.remedy import MakeLink, Remedy, SetVariable
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import SITE, dist, inventory, lib, probe, resolution, trial
+from tests.kit import SITE, dist, host, inventory, lib, probe, resolution, trial
 
 CT2 = dist("ctranslate2", "4.8.5")
 TORCH = dist("torch", "2.8.0", cuda="12.8")
@@ -42,6 +44,41 @@ def test_ctranslate2_with_cublas_where_the_loader_never_looks() -> None:
         f"ln -sfn ../nvidia/cublas/lib/libcublas.so.12 {SITE}/ctranslate2.libs/libcublas.so.12",
         f"ln -sfn ../nvidia/cublas/lib/libcublasLt.so.12 {SITE}/ctranslate2.libs/libcublasLt.so.12",
     ]
+
+
+def test_links_are_the_least_and_nothing_lasts() -> None:
+    finding = only(judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(FRESH,))))
+    links = tuple(
+        MakeLink(f"{SITE}/ctranslate2.libs/{name}", f"../nvidia/cublas/lib/{name}")
+        for name in ("libcublas.so.12", "libcublasLt.so.12")
+    )
+    price = "the next sync or reinstall of ctranslate2 takes the links away"
+    remedy = Remedy("Place links to cuBLAS beside the library that asks for it.", "safe", links, price)
+    assert (finding.remedy, finding.durable) == (remedy, None)
+
+
+def test_links_are_of_no_use_where_the_loader_does_not_look_beside_it() -> None:
+    tried = (Tried("/usr/lib/libcublas.so.12", "default", "no such file"),)
+    variables = (Variable("LD_LIBRARY_PATH", f"/opt/mine:{SITE}/nvidia/cublas/lib"),)
+    here = environment(CT2, CUBLAS, asks=(ask(tried=tried),), host=host(variables=variables))
+    remedy = only(judge("cublas-unreachable", here)).remedy
+    assert remedy == Remedy(
+        "Start the program with the libraries' folders in LD_LIBRARY_PATH.",
+        "safe",
+        (SetVariable("LD_LIBRARY_PATH", f"{SITE}/nvidia/cublas/lib:/opt/mine"),),
+        "only processes started from the activated environment have it",
+    )
+    beside = (Tried(f"{SITE}/ctranslate2.libs/libcublas.so.12", "DT_RPATH of …", "no such file"),)
+    remedy = only(judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(ask(tried=beside),)))).remedy
+    assert remedy is not None
+    assert isinstance(remedy.steps[0], MakeLink)
+
+
+def test_a_link_that_lost_its_target_is_replaced_and_no_second_illness() -> None:
+    lost = StrayLink(f"{SITE}/ctranslate2.libs/libcublas.so.12", "../gone/libcublas.so.12", exists=False)
+    finding = only(judge("cublas-unreachable", environment(CT2, CUBLAS, asks=(FRESH,), links=(lost,))))
+    assert lost.path in finding.seats
+    assert commands(finding)[0].endswith(f" {lost.path}")
 
 
 def test_torch_imported_first_makes_it_a_trap() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gpu_doctor.checks.shared import live
-from gpu_doctor.model.inventory import Damage, Inventory
+from gpu_doctor.model.inventory import Damage, Inventory, StrayLink
 from gpu_doctor.model.libraries import Resolution, Tried
 from gpu_doctor.model.probes import Probe
+from gpu_doctor.model.remedy import InstallPackages, MakeLink, Remedy, RemoveFile, RestoreFile
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, inventory, lib, probe, resolution, trial
+from tests.kit import PREFIX, SITE, dist, gpu, inventory, lib, probe, resolution, trial
 
 CT2 = dist("ctranslate2", "4.6.1")
 CUDNN = dist("nvidia-cudnn-cu12", "9.10.2.21")
@@ -45,27 +47,146 @@ def test_ctranslate2s_bundled_loader_finds_no_part() -> None:
     assert "libcudnn_adv.so.9" in evidence(finding)["likewise"]
 
 
-def test_the_upgrade_that_removes_the_cause_comes_first() -> None:
+LINKS = tuple(
+    MakeLink(f"{SITE}/ctranslate2.libs/libcudnn_{name}.so.9", f"../nvidia/cudnn/lib/libcudnn_{name}.so.9")
+    for name in sorted(PARTS + FURTHER_PARTS)
+)
+PRICE = "the next sync or reinstall of ctranslate2 takes the links away"
+LINKED = Remedy("Place links to every cuDNN part beside the loader.", "safe", LINKS, PRICE)
+SWEPT = "Place links to every cuDNN part beside the loader and take away what other recipes left."
+
+
+def test_links_to_every_part_are_the_least_and_the_upgrade_lasts() -> None:
     finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN)))
-    assert finding.remedy is not None
-    assert finding.remedy.safety == "ask"
-    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python 'ctranslate2>=4.6.3,<5'"]
+    assert finding.remedy == LINKED
+    step = InstallPackages(("uv", "pip"), f"{PREFIX}/bin/python", ("ctranslate2>=4.6.3,<5",))
+    assert finding.durable == Remedy(
+        "Upgrade ctranslate2 to 4.6.3 or newer, which bundles no cuDNN.",
+        "ask",
+        (step,),
+        "changes ctranslate2 4.6.1 and downloads the new one; a sync to an older pin takes it back",
+    )
 
 
-def test_where_a_pin_forbids_the_upgrade_every_part_is_linked() -> None:
+def test_where_a_pin_forbids_the_upgrade_the_links_are_all_there_is() -> None:
     whisperx = dist("whisperx", "3.4.2", requires=("ctranslate2<4.5.0",))
     finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, whisperx)))
-    assert finding.remedy is not None
-    assert finding.remedy.safety == "safe"
-    graph = f"ln -sfn ../nvidia/cudnn/lib/libcudnn_graph.so.9 {SITE}/ctranslate2.libs/libcudnn_graph.so.9"
-    assert graph in commands(finding)
-    assert len(commands(finding)) == len(PARTS + FURTHER_PARTS)
+    assert (finding.remedy, finding.durable) == (LINKED, None)
+
+
+def stray(path: str, points_to: str, *, exists: bool = True) -> StrayLink:
+    return StrayLink(f"{SITE}/{path}", points_to, exists)
+
+
+def removed(link: StrayLink) -> RemoveFile:
+    said = "which no package brought" if link.exists else "which does not exist"
+    return RemoveFile(link.path, f"a link to {link.points_to}, {said}")
+
+
+BESIDE = "ctranslate2.libs"
+SOURCE = "nvidia/cudnn/lib"
+# What the widely copied recipe leaves: versioned links in both folders, and a chain from the loader.
+VERSIONED = stray(f"{SOURCE}/libcudnn_ops.so.9.1.0", "libcudnn_ops.so.9")
+BARE = stray(f"{SOURCE}/libcudnn.so", "libcudnn.so.9")
+ITS_OWN = stray(f"{BESIDE}/libcudnn_ops.so.9.1.0", "../nvidia/cudnn/lib/libcudnn_ops.so.9.1.0")
+DANGLING = stray(f"{BESIDE}/libcudnn_adv_infer.so.8", "../nowhere.so.8", exists=False)
+CHAINED = stray(f"{BESIDE}/libcudnn_cnn.so", "libcudnn_cnn.so.9", exists=False)
+ROBBED = stray(f"{BESIDE}/libcudnn.so", "../nvidia/cudnn/lib/libcudnn.so")
+WRONG = stray(f"{BESIDE}/libcudnn_graph.so.9", "../nvidia/cudnn/lib/libcudnn_ops.so.9")
+OTHER = stray(f"{BESIDE}/libcublas.so.12", "../nvidia/cublas/lib/libcublas.so.12", exists=False)
+
+
+def test_what_other_recipes_left_is_taken_away_and_what_will_lead_somewhere_stays() -> None:
+    links = (BARE, CHAINED, DANGLING, ITS_OWN, OTHER, ROBBED, VERSIONED, WRONG)
+    finding = only(judge("cudnn-unreachable", sick(CT2, CUDNN, links=links)))
+    gone = (BARE, DANGLING, ITS_OWN, ROBBED, VERSIONED)
+    assert finding.remedy == Remedy(SWEPT, "safe", (*map(removed, gone), *LINKS), PRICE)
+    assert set(finding.seats) == {f"{SITE}/{LOADER}", WRONG.path, CHAINED.path, *(link.path for link in gone)}
+
+
+def test_a_part_beside_the_loader_that_lacks_further_parts_is_the_loaders_illness() -> None:
+    """As after the installation of a cuDNN with more parts than the links name: fewer parts, one subject."""
+    link = replace(lib(LINKS[4].path, CT2.name), real=f"{SITE}/{SOURCE}/libcudnn_graph.so.9")
+    healed = tuple(part(name, f"{BESIDE}/libcudnn_{name}.so.9") for name in PARTS)
+    further = resolution(link.path, CT2.name, "libcudnn_heuristic.so.9", found=None)
+    placed = (StrayLink(LINKS[4].path, LINKS[4].points_to, exists=True),)
+    here = sick(CT2, CUDNN, libraries=(link, *LIBRARIES), resolutions=(*healed, further), links=placed)
+    finding = only(judge("cudnn-unreachable", here))
+    assert finding.fingerprint == only(judge("cudnn-unreachable", sick(CT2, CUDNN))).fingerprint
+    assert finding.seats[:2] == (f"{SITE}/{LOADER}", link.path)
+    assert finding.remedy == replace(LINKED, steps=(*LINKS[:4], *LINKS[5:]))
+    both = only(judge("cudnn-unreachable", replace(here, resolutions=(part("ops"), further))))
+    assert both.subject == finding.subject
+
+
+def test_a_loader_that_is_lost_cannot_be_judged_until_it_is_back() -> None:
+    """What it will ask for is not known: a repair that brings it back does no harm by what shows then."""
+    name = LOADER.rpartition("/")[2]
+    needs = resolution("ctranslate2.libs/libctranslate2.so.4", "ctranslate2", name, found=None, how="needed")
+    lost = Damage(f"{SITE}/{LOADER}", "ctranslate2", "missing", "126 bytes", "no such file")
+    run = judge("cudnn-unreachable", sick(CT2, resolutions=(needs,), damages=(lost,)))
+    assert (run.status, run.applies, run.note) == ("skipped", True, f"{name} is not where its package put it")
+
+
+def test_links_that_are_right_already_are_not_made_again() -> None:
+    right = tuple(StrayLink(link.path, link.points_to, exists=True) for link in LINKS[:3])
+    own = tuple(replace(lib(link.path, CT2.name), real=f"{SITE}/x") for link in LINKS[:3])
+    here = sick(CT2, CUDNN, links=right, libraries=(*own, *LIBRARIES))
+    assert only(judge("cudnn-unreachable", here)).remedy == replace(LINKED, steps=LINKS[3:])
+
+
+def test_a_copy_beside_the_loader_stays() -> None:
+    copy = lib(f"{BESIDE}/libcudnn_adv.so.9", None)
+    here = sick(CT2, CUDNN, libraries=(copy, *LIBRARIES))
+    assert only(judge("cudnn-unreachable", here)).remedy == replace(LINKED, steps=LINKS[1:])
+
+
+REPLACED = replace(BUNDLED, real=f"{SITE}/{SOURCE}/libcudnn.so.9")
+HOME = lib(f"{SOURCE}/libcudnn.so.9", CUDNN.name)
+ALIAS = replace(lib(f"{SOURCE}/libcudnn.so", None), real=HOME.path)
+REPLACEMENT = Damage(f"{SITE}/{LOADER}", "ctranslate2", "altered", "126 bytes", "symlink to …")
+
+
+def folk_fixed(original: str | None) -> Inventory:
+    libraries = (REPLACED, HOME, ALIAS, *LIBRARIES[1:])
+    damages = (replace(REPLACEMENT, original=original),)
+    return sick(CT2, CUDNN, libraries=libraries, damages=damages, links=(BARE, VERSIONED))
+
+
+def test_the_bundled_loader_comes_back_where_somebody_kept_it() -> None:
+    saved = f"{SITE}/{LOADER}.bak"
+    finding = only(judge("cudnn-unreachable", folk_fixed(saved)))
+    steps = (removed(BARE), removed(VERSIONED), RestoreFile(f"{SITE}/{LOADER}", saved), *LINKS)
+    assert finding.remedy == Remedy(SWEPT, "safe", steps, PRICE)
+
+
+def test_a_link_in_its_place_that_works_with_the_parts_beside_it_stays_with_what_it_leads_through() -> None:
+    finding = only(judge("cudnn-unreachable", folk_fixed(None)))
+    assert finding.remedy == Remedy(SWEPT, "safe", (removed(VERSIONED), *LINKS), PRICE)
 
 
 def test_where_the_parts_are_not_installed_either_their_wheel_is_named() -> None:
     whisperx = dist("whisperx", "3.4.2", requires=("ctranslate2<4.5.0",))
     finding = only(judge("cudnn-unreachable", sick(CT2, whisperx, libraries=(BUNDLED,))))
-    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python nvidia-cudnn-cu12"]
+    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python nvidia-cudnn-cu12==9.10.2.21"]
+    assert finding.durable is None
+
+
+def test_links_to_parts_that_were_removed_come_right_with_their_wheel() -> None:
+    lost = tuple(StrayLink(link.path, link.points_to, exists=False) for link in LINKS)
+    case = judge_all(sick(CT2, libraries=(BUNDLED,), links=lost))
+    (primary,) = [finding for finding in case.findings if finding.consequence_of is None]
+    assert (primary.rule, primary.seats[1:]) == ("cudnn-unreachable", tuple(link.path for link in lost))
+    assert commands(primary)[0].endswith(" nvidia-cudnn-cu12==9.10.2.21")
+    assert [finding.rule for finding in case.consequences(primary)] == ["library-links-stale"]
+
+
+def test_the_parts_come_in_the_release_that_others_ask_for_or_that_has_code_for_the_gpu() -> None:
+    torch = dist("torch", "2.8.0", cuda="12.8", requires=("nvidia-cudnn-cu12==9.10.2.21",))
+    asked = only(judge("cudnn-unreachable", sick(CT2, torch, libraries=(BUNDLED,))))
+    assert commands(asked)[0].endswith(" nvidia-cudnn-cu12==9.10.2.21")
+    volta = sick(CT2, libraries=(BUNDLED,), gpus=(gpu("Tesla V100", (7, 0)),))
+    assert commands(only(judge("cudnn-unreachable", volta)))[0].endswith(" nvidia-cudnn-cu12==9.10.2.21")
 
 
 def test_the_widely_copied_link_is_named_as_what_does_not_help() -> None:
@@ -95,7 +216,8 @@ def test_a_library_that_needs_cudnn_itself_cannot_be_loaded() -> None:
     finding = only(judge("cudnn-unreachable", inventory(torch, resolutions=(needed,))))
     assert finding.severity == "error"
     assert "cannot be loaded" in finding.message
-    assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python nvidia-cudnn-cu13"]
+    (line,) = commands(finding)
+    assert re.search(r" nvidia-cudnn-cu13==9\.\d+\.\d+\.\d+$", line)
 
 
 def test_links_beside_the_loader_heal() -> None:
@@ -147,6 +269,9 @@ def test_cudnn_8_comes_with_nothing_else_so_who_pins_ctranslate2_is_upgraded_wit
     asked = (resolution(OLD_LOADER, "ctranslate2", "libcudnn_ops_infer.so.8", found=None),)
     finding = only(judge("cudnn-unreachable", inventory(old, whisperx, libraries=LIBRARIES, resolutions=asked)))
     assert commands(finding) == ["uv pip install --python /opt/app/venv/bin/python 'ctranslate2>=4.6.3,<5' whisperx"]
+    alone = only(judge("cudnn-unreachable", inventory(old, libraries=LIBRARIES, resolutions=asked)))
+    assert commands(alone) == ["uv pip install --python /opt/app/venv/bin/python 'ctranslate2>=4.6.3,<5'"]
+    assert (finding.durable, alone.durable) == (None, None)
 
 
 def test_files_that_their_package_lost_are_the_cause() -> None:

@@ -165,3 +165,8 @@ def test_this_machine_is_not_judged_where_the_hardware_is_assumed() -> None:
     )
     run = judge("driver-missing", elsewhere)
     assert (run.status, run.applies) == ("skipped", False)
+
+
+def test_the_lines_of_the_distribution_are_left_to_a_person() -> None:
+    here = inventory(TORCH, host=host(pci_gpus=("0000:01:00.0",), distribution="ubuntu debian"), gpus=(), driver=None)
+    assert commands(only(judge("driver-missing", here))) == ["sudo ubuntu-drivers install", "sudo reboot"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gpu_doctor.model.inventory import Damage, Overlap
+from gpu_doctor.model.remedy import InstallPackages, Remedy, RemovePackages
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, interpreter, inventory, probe, trial
+from tests.kit import PREFIX, SITE, dist, interpreter, inventory, probe, trial
 
 CPU = dist("onnxruntime", "1.20.1")
 GPU = dist("onnxruntime-gpu", "1.20.2")
@@ -37,6 +39,51 @@ def test_the_cpu_package_written_last_takes_the_gpu_away() -> None:
         "uv pip uninstall --python /opt/app/venv/bin/python onnxruntime onnxruntime-gpu",
         "uv pip install --python /opt/app/venv/bin/python onnxruntime-gpu==1.20.2",
     ]
+
+
+UV = (("uv", "pip"), f"{PREFIX}/bin/python")
+
+
+def healed(*packages: Any, **changes: Any) -> Remedy | None:
+    return only(judge("ort-packages-clash", inventory(*packages, overlaps=(CPU_LAST,), **changes))).remedy
+
+
+def test_who_asks_for_the_other_package_brings_it_back() -> None:
+    steps = (
+        RemovePackages(*UV, ("onnxruntime", "onnxruntime-gpu")),
+        InstallPackages(*UV, ("onnxruntime-gpu==1.20.2",)),
+    )
+    summary = "Remove onnxruntime and onnxruntime-gpu, then install onnxruntime-gpu and no other."
+    assert healed(CPU, GPU) == Remedy(summary, "ask", steps)
+    whisper = dist("faster-whisper", "1.2.1", requires=("onnxruntime<2,>=1.14",))
+    price = "faster-whisper asks for onnxruntime: the next sync or install brings it back"
+    assert healed(CPU, GPU, whisper) == Remedy(summary, "ask", steps, price)
+    silero = dist("silero-vad", "6.0", requires=("onnxruntime>=1.16",))
+    both = healed(CPU, GPU, whisper, silero)
+    assert both is not None
+    assert both.price.startswith("faster-whisper and silero-vad ask for onnxruntime: ")
+
+
+def test_the_cpu_package_stays_where_nothing_speaks_of_a_gpu() -> None:
+    other = dist("onnxruntime-openvino", "1.20.0")
+    shared = overlap("onnxruntime-openvino", ("onnxruntime", 3), owners=("onnxruntime", "onnxruntime-openvino"))
+    finding = only(judge("ort-packages-clash", inventory(CPU, other, overlaps=(shared,), gpus=(), driver=None)))
+    names = ("onnxruntime", "onnxruntime-openvino")
+    steps = (RemovePackages(*UV, names), InstallPackages(*UV, ("onnxruntime==1.20.1",)))
+    summary = "Remove onnxruntime and onnxruntime-openvino, then install onnxruntime and no other."
+    assert (finding.severity, finding.remedy) == ("warning", Remedy(summary, "ask", steps))
+    assert "there is no GPU that would need more" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("packages", "gpus"),
+    [((), Unknown("NVML does not answer")), ((dist("torch", "2.8.0", cuda="12.8"),), ()), ((), ())],
+    ids=["nobody knows", "torch is for CUDA", "its presence says so"],
+)
+def test_where_a_gpu_may_be_meant_the_gpu_package_stays(packages: Any, gpus: Any) -> None:
+    remedy = healed(CPU, GPU, *packages, gpus=gpus)
+    assert remedy is not None
+    assert remedy.steps[-1] == InstallPackages(*UV, ("onnxruntime-gpu==1.20.2",))
 
 
 def test_the_gpu_package_on_top_works_until_the_next_install() -> None:

@@ -6,14 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory, Overlap
 from gpu_doctor.model.libraries import Resolution
 from gpu_doctor.model.probes import Probe
+from gpu_doctor.model.remedy import InstallPackages, Remedy, RunByHand, SetVariable
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
-from tests.checks.judge import commands, evidence, judge, judge_all, only
+from tests.checks.judge import FACTS, commands, evidence, judge, judge_all, only
 from tests.kit import SITE, dist, driver, host, inventory, lib, probe, resolution, trial
 
 OLD, NEW = dist("onnxruntime-gpu", "1.20.2"), dist("onnxruntime-gpu", "1.22.0")
@@ -65,6 +67,37 @@ def test_libraries_that_an_old_release_cannot_preload() -> None:
     assert line.count("/lib:") + 1 == len(set(FOLDERS.values()))
 
 
+VARIABLE = SetVariable("LD_LIBRARY_PATH", ":".join(f"{SITE}/nvidia/{name}/lib" for name in sorted({*FOLDERS.values()})))
+SHORT = "only processes started from the activated environment have it"
+
+
+def test_the_variable_is_the_least_and_a_release_that_can_preload_lasts() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(OLD)))
+    summary = "Start the program with the libraries' folders in LD_LIBRARY_PATH."
+    assert finding.remedy == Remedy(summary, "safe", (VARIABLE,), SHORT)
+    assert finding.durable is not None
+    (step,) = finding.durable.steps
+    assert isinstance(step, InstallPackages)
+    row = FACTS.onnxruntime(Version(step.requirements[0].removeprefix("onnxruntime-gpu==")))
+    assert row is not None
+    assert (row.cuda_major, row.cudnn_major, row.preload_dlls) == (12, 9, True)
+    assert finding.durable.price == (
+        "changes onnxruntime-gpu 1.20.2; the program must call that before its first session"
+    )
+
+
+def test_a_pin_forbids_the_release_that_can_preload() -> None:
+    pinned = dist("kokoro", "0.9", requires=("onnxruntime-gpu<1.21",))
+    assert only(judge("ort-provider-unloadable", environment(OLD, pinned))).durable is None
+
+
+def test_the_call_of_the_program_is_named_beside_what_can_be_done_without_it() -> None:
+    finding = only(judge("ort-provider-unloadable", environment(NEW)))
+    summary = "Start the program with the libraries' folders in LD_LIBRARY_PATH, or call onnxruntime.preload_dlls() "
+    remedy = Remedy(f"{summary}before the first session.", "safe", (VARIABLE,), SHORT)
+    assert (finding.severity, finding.remedy, finding.durable) == ("note", remedy, None)
+
+
 def test_the_folders_of_sister_wheels_are_one_line() -> None:
     finding = only(judge("ort-provider-unloadable", environment(OLD)))
     (row,) = (row for row in finding.evidence if row.what == "installed, not searched")
@@ -83,12 +116,6 @@ def test_what_was_seen_live_stands_before_what_the_files_say() -> None:
 def test_what_the_variable_held_stays() -> None:
     before = host(variables=(Variable("LD_LIBRARY_PATH", "/opt/mine"),))
     assert commands(only(judge("ort-provider-unloadable", environment(OLD, host=before))))[0].endswith(":/opt/mine")
-
-
-def test_a_release_that_can_preload_is_one_call_away() -> None:
-    finding = only(judge("ort-provider-unloadable", environment(NEW)))
-    assert finding.severity == "note"
-    assert "preload_dlls" in commands(finding)[0]
 
 
 def test_a_release_that_can_preload_cannot_load_what_is_not_there() -> None:
@@ -244,14 +271,25 @@ def test_the_order_that_works_is_named() -> None:
 def test_a_preload_that_was_seen_to_work_is_one_call_away() -> None:
     seen = environment(NEW, probes=(session(False, log=FAILED), session(True, *PRELOADED)))
     finding = only(judge("ort-provider-unloadable", seen))
-    assert (finding.severity, "preload_dlls" in commands(finding)[0]) == ("note", True)
+    assert finding.remedy is not None
+    assert (finding.severity, "or call onnxruntime.preload_dlls()" in finding.remedy.summary) == ("note", True)
+
+
+def test_where_the_libraries_are_nowhere_to_be_seen_the_call_is_for_a_person() -> None:
+    unnamed = FAILED.replace(NOT_THERE, "cannot be told")
+    probes = (session(False, log=unnamed), session(True, *PRELOADED))
+    finding = only(judge("ort-provider-unloadable", environment(NEW, resolutions=(), probes=probes)))
+    step = RunByHand("python -c 'import onnxruntime; onnxruntime.preload_dlls()'", "a call for the program itself")
+    summary = "Call onnxruntime.preload_dlls() before the first session."
+    assert (finding.remedy, finding.durable) == (Remedy(summary, "manual", (step,)), None)
 
 
 def test_a_preload_that_was_seen_to_fail_is_not_recommended() -> None:
     seen = environment(NEW, probes=(session(False, log=FAILED), session(False, *PRELOADED, log=FAILED)))
     finding = only(judge("ort-provider-unloadable", seen))
     assert finding.severity == "error"
-    assert "preload" not in commands(finding)[0]
+    assert finding.remedy is not None
+    assert "preload" not in finding.remedy.summary
 
 
 def test_the_names_that_were_tried_are_those_that_are_missing() -> None:

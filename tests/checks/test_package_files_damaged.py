@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from gpu_doctor.model.inventory import Damage
+from gpu_doctor.model.inventory import Damage, Inventory, StrayLink
+from gpu_doctor.model.remedy import InstallPackages, MakeLink, Remedy, RestoreFile
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import SITE, dist, inventory, resolution
+from tests.kit import PREFIX, SITE, dist, inventory, lib, resolution
 
 CUDNN = dist("nvidia-cudnn-cu12", "9.10.2.21")
 OPS = "nvidia/cudnn/lib/libcudnn_ops.so.9"
@@ -153,3 +154,62 @@ def test_a_remedy_that_did_not_heal_is_no_second_illness() -> None:
     primary = case.findings[0]
     assert primary.rule == "cudnn-unreachable"
     assert [f.rule for f in case.consequences(primary)] == ["package-files-damaged"]
+
+
+CT2 = dist("ctranslate2", "4.6.1")
+LOADER = "ctranslate2.libs/libcudnn-74a4c495.so.9.1.0"
+HOME = lib("nvidia/cudnn/lib/libcudnn.so.9", CUDNN.name)
+AS_LINK = replace(lib(LOADER, "ctranslate2"), real=HOME.path)
+PART = resolution(LOADER, "ctranslate2", "libcudnn_graph.so.9", found="ctranslate2.libs/libcudnn_graph.so.9")
+REINSTALLED = InstallPackages(("uv", "pip"), f"{PREFIX}/bin/python", ("ctranslate2==4.6.1",), reinstall=True)
+OPS_LINK = StrayLink(f"{SITE}/ctranslate2.libs/libcudnn_ops.so.9", "../nvidia/cudnn/lib/libcudnn_ops.so.9", exists=True)
+
+
+def completed(original: str | None = None, **changes: Any) -> Inventory:
+    """The widely copied link in place of the loader, with links to the parts beside it."""
+    replaced = replace(damage(LOADER, "altered", "ctranslate2"), original=original)
+    values = {"libraries": (AS_LINK, HOME), "resolutions": (PART,), "damages": (replaced,), **changes}
+    return inventory(CT2, CUDNN, **values)
+
+
+def test_a_loader_replaced_by_a_link_that_finds_its_parts_is_a_note() -> None:
+    finding = only(judge("package-files-damaged", completed()))
+    remedy = Remedy("Write the files of ctranslate2 4.6.1 again.", "ask", (REINSTALLED,))
+    assert (finding.severity, finding.remedy) == ("note", remedy)
+    bak = f"{SITE}/{LOADER}.bak"
+    restored = only(judge("package-files-damaged", completed(bak))).remedy
+    steps = (RestoreFile(f"{SITE}/{LOADER}", bak),)
+    assert restored == Remedy("Move back what was renamed to make room.", "safe", steps)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resolutions": (PART, resolution(LOADER, "ctranslate2", "libcudnn_ops.so.9", found=None))},
+        {"resolutions": ()},
+        {"libraries": (AS_LINK,)},
+        {"libraries": (AS_LINK, replace(HOME, package=None))},
+        {"libraries": (lib(LOADER, "ctranslate2"), HOME)},
+    ],
+    ids=["a part is missing", "nobody asked", "elsewhere", "a stranger", "no link"],
+)
+def test_any_other_change_of_it_is_a_warning(changes: dict[str, Any]) -> None:
+    assert only(judge("package-files-damaged", completed(**changes))).severity == "warning"
+
+
+def test_a_library_that_was_renamed_is_moved_back_whatever_mere_notes_remain() -> None:
+    lost = replace(damage(OPS, "missing"), original=f"{SITE}/{OPS}.bak")
+    text = damage("nvidia/cudnn/LICENSE", "missing")
+    finding = only(judge("package-files-damaged", inventory(CUDNN, damages=(lost, text))))
+    steps = (RestoreFile(f"{SITE}/{OPS}", f"{SITE}/{OPS}.bak"),)
+    assert finding.remedy == Remedy("Move back what was renamed to make room.", "safe", steps)
+    another = damage("nvidia/cudnn/lib/libcudnn_adv.so.9", "missing")
+    both = only(judge("package-files-damaged", inventory(CUDNN, damages=(lost, another)))).remedy
+    assert both is not None
+    assert both.safety == "ask"
+
+
+def test_a_reinstall_places_the_repairs_links_again() -> None:
+    finding = only(judge("package-files-damaged", completed(links=(OPS_LINK,))))
+    link = MakeLink(OPS_LINK.path, OPS_LINK.points_to)
+    assert finding.remedy == Remedy("Write the files of ctranslate2 4.6.1 again.", "ask", (REINSTALLED, link))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gpu_doctor.model.inventory import Overlap
+from gpu_doctor.model.remedy import InstallPackages, Remedy, RemovePackages
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, only
-from tests.kit import SITE, dist, inventory
+from tests.kit import PREFIX, SITE, dist, inventory
 
 CU12 = dist("nvidia-cudnn-cu12", "9.10.2.21")
 CU13 = dist("nvidia-cudnn-cu13", "9.12.0.46")
@@ -37,6 +38,17 @@ def test_what_the_others_ask_for_is_kept() -> None:
         "uv pip uninstall --python /opt/app/venv/bin/python nvidia-cudnn-cu12 nvidia-cudnn-cu13",
         "uv pip install --python /opt/app/venv/bin/python nvidia-cudnn-cu12==9.10.2.21",
     ]
+
+
+def test_it_comes_in_the_version_that_is_asked_for_whichever_was_there() -> None:
+    older = dist("nvidia-cudnn-cu12", "9.8.0.87")
+    remedy = only(judge("packages-overwrite", inventory(CU13, older, TORCH, overlaps=(CU13_LAST,)))).remedy
+    uv = (("uv", "pip"), f"{PREFIX}/bin/python")
+    assert remedy == Remedy(
+        "Remove nvidia-cudnn-cu12 and nvidia-cudnn-cu13, then install nvidia-cudnn-cu12 alone.",
+        "ask",
+        (RemovePackages(*uv, BOTH), InstallPackages(*uv, ("nvidia-cudnn-cu12==9.10.2.21",))),
+    )
 
 
 def test_parts_of_two_versions_are_a_mixture() -> None:

@@ -10,7 +10,7 @@ from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import commands, evidence, judge, judge_all, only
-from tests.kit import PREFIX, SITE, dist, interpreter, inventory, probe, trial
+from tests.kit import PREFIX, SITE, dist, host, interpreter, inventory, probe, trial
 
 TORCH_28 = dist("torch", "2.8.0", cuda="12.8", built="2.8.0+cu128")
 ABORT = "was killed by SIGABRT (Aborted)"
@@ -104,7 +104,14 @@ def test_no_ffmpeg_is_told_from_another_torch() -> None:
 
 def test_in_conda_ffmpeg_comes_from_conda() -> None:
     seen = codec("0.7.0", could_not(NO_FFMPEG), interpreter=interpreter(manager="conda"))
-    assert commands(only(judge("torchcodec-abi-mismatch", seen))) == ["conda install -c conda-forge 'ffmpeg<8'"]
+    assert commands(only(judge("torchcodec-abi-mismatch", seen))) == [
+        "conda install --yes --prefix /opt/app/venv -c conda-forge 'ffmpeg<8'"
+    ]
+
+
+def test_ffmpegs_line_is_that_of_the_distribution() -> None:
+    fedora = codec("0.7.0", could_not(NO_FFMPEG), host=host(distribution="rocky rhel centos fedora"))
+    assert commands(only(judge("torchcodec-abi-mismatch", fedora))) == ["sudo dnf install ffmpeg-free"]
 
 
 def test_who_fails_with_it_makes_it_an_error() -> None:

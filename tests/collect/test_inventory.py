@@ -10,7 +10,7 @@ from packaging.version import Version
 from gpu_doctor.collect.inventory import take_inventory
 from gpu_doctor.collect.wish import Wish
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.inventory import UNASKED, Inventory
+from gpu_doctor.model.inventory import UNASKED, Inventory, StrayLink
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from tests.collect.environment import Environment
@@ -80,6 +80,24 @@ def test_a_library_that_is_none_is_an_observation_not_an_exception(environment: 
     (library,) = take(environment).libraries
     assert (library.name, library.package) == ("libcudnn.so.9", "nvidia-cudnn-cu12")
     assert isinstance(library.elf, Unknown)
+
+
+def test_links_that_somebody_placed_beside_libraries_are_told_also_where_they_lead_nowhere(
+    environment: Environment,
+) -> None:
+    environment.install("nvidia-cudnn-cu12", "9.10.2.21", {"nvidia/cudnn/lib/libcudnn.so.9": "no ELF file"})
+    folder = environment.site / "nvidia/cudnn/lib"
+    (folder / "libcudnn.so.8").symlink_to("libcudnn.so.9")
+    (folder / "libcudnn_ops.so.9.1.0").symlink_to("libcudnn_ops.so.9")
+    seen = take(environment)
+    assert seen.links == (
+        StrayLink(f"{folder}/libcudnn.so.8", "libcudnn.so.9", exists=True),
+        StrayLink(f"{folder}/libcudnn_ops.so.9.1.0", "libcudnn_ops.so.9", exists=False),
+    )
+    assert [(library.name, library.package) for library in seen.libraries] == [
+        ("libcudnn.so.8", None),
+        ("libcudnn.so.9", "nvidia-cudnn-cu12"),
+    ]
 
 
 def test_progress_is_told_in_the_order_of_the_path(environment: Environment) -> None:

@@ -64,7 +64,9 @@ def treatment(wanted: tuple[Step, ...]) -> Treatment:
 
 def executor(prefix: Path, environ: dict[str, str] | None = None) -> Executor:
     prepare_home(str(prefix))
-    hands = Hands(Ground(str(prefix)), dict(os.environ) if environ is None else environ, lambda name, text, pins: text)
+    hands = Hands(
+        Ground(str(prefix)), dict(os.environ) if environ is None else environ, lambda _name, text, _pins: text
+    )
     return Executor(hands, journal.begin(str(prefix), "fix cudnn", "0", ()), quiet)
 
 

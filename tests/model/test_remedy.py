@@ -5,10 +5,17 @@ import shlex
 import pytest
 
 from gpu_doctor.model.remedy import (
+    ClearExecutableStack,
+    EditPins,
     InstallPackages,
+    ListInRecord,
     MakeLink,
+    Remedy,
+    RemoveFile,
     RemovePackages,
+    RestoreFile,
     RunByHand,
+    Safety,
     SetVariable,
     Step,
     command,
@@ -17,6 +24,7 @@ from gpu_doctor.model.remedy import (
 
 PYTHON = "/opt/my app/bin/python"
 UV, PIP = ("uv", "pip"), (PYTHON, "-m", "pip")
+CONDA = ("conda",)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +46,21 @@ UV, PIP = ("uv", "pip"), (PYTHON, "-m", "pip")
         ),
         (RemovePackages(UV, "p", ("a", "b")), "uv pip uninstall --python p a b"),
         (RemovePackages(("p", "-m", "pip"), "p", ("a",)), "p -m pip uninstall -y a"),
+        (
+            InstallPackages(CONDA, PYTHON, ("pytorch==2.8.0",)),
+            "conda install --yes --prefix '/opt/my app' pytorch==2.8.0",
+        ),
+        (
+            InstallPackages(CONDA, "/c/bin/python", ("numpy<2",), reinstall=True),
+            "conda install --yes --prefix /c --force-reinstall --no-deps 'numpy<2'",
+        ),
+        (RemovePackages(CONDA, "/c/bin/python", ("a", "b")), "conda remove --yes --prefix /c a b"),
         (MakeLink("/x/a b.so", "../y/c.so"), "ln -sfn ../y/c.so '/x/a b.so'"),
+        (RemoveFile("/x/a b.so", "it is stale"), "rm '/x/a b.so'"),
+        (RestoreFile("/x/a.so", "/x/a b.so.bak"), "mv '/x/a b.so.bak' /x/a.so"),
+        (ListInRecord("/x/RECORD", ("a",), ("b",)), ""),
+        (ClearExecutableStack("/x/a.so"), ""),
+        (EditPins("/x/pyproject.toml", ("torch==2.8.0",)), ""),
         (SetVariable("LD_LIBRARY_PATH", None), "unset LD_LIBRARY_PATH"),
         (SetVariable("LD_LIBRARY_PATH", "/a b:/c"), "export LD_LIBRARY_PATH='/a b:/c'"),
         (RunByHand("wsl --update", "in Windows"), "wsl --update"),
@@ -54,6 +76,8 @@ def test_foreign_text_stays_one_word(evil: str) -> None:
     assert shlex.split(command(InstallPackages(UV, "p", (evil,))))[-1] == evil
     assert shlex.split(command(RemovePackages(UV, "p", (evil,))))[-1] == evil
     assert shlex.split(command(MakeLink(evil, "x")))[-1] == evil
+    assert shlex.split(command(RemoveFile(evil, "x"))) == ["rm", evil]
+    assert shlex.split(command(RestoreFile(evil, "x")))[-1] == evil
     assert shlex.split(command(SetVariable("A", evil)))[-1] == f"A={evil}"
 
 
@@ -63,9 +87,31 @@ def test_foreign_text_stays_one_word(evil: str) -> None:
         (InstallPackages(UV, "p", ()), "install-packages"),
         (RemovePackages(UV, "p", ()), "remove-packages"),
         (MakeLink("a", "b"), "make-link"),
+        (RemoveFile("a", "b"), "remove-file"),
+        (RestoreFile("a", "b"), "restore-file"),
+        (ListInRecord("a"), "list-in-record"),
+        (ClearExecutableStack("a"), "clear-executable-stack"),
+        (EditPins("a", ()), "edit-pins"),
         (SetVariable("a", None), "set-variable"),
         (RunByHand("a", "b"), "run-by-hand"),
     ],
 )
 def test_a_step_says_what_it_does(step: Step, name: str) -> None:
     assert verb(step) == name
+
+
+LINK, HAND = MakeLink("a", "b"), RunByHand("reboot", "it is new")
+
+
+@pytest.mark.parametrize(
+    ("safety", "steps", "by_hand"),
+    [
+        ("safe", (LINK,), False),
+        ("ask", (InstallPackages(UV, "p", ("a",)), LINK), False),
+        ("safe", (), True),
+        ("manual", (LINK,), True),
+        ("ask", (LINK, HAND), True),
+    ],
+)
+def test_what_is_left_to_a_person(safety: Safety, steps: tuple[Step, ...], by_hand: bool) -> None:
+    assert Remedy("Do it.", safety, steps).by_hand is by_hand

@@ -12,7 +12,20 @@ import pytest
 from gpu_doctor.model.finding import CheckRun, Finding
 from gpu_doctor.model.inventory import UNASKED
 from gpu_doctor.model.probes import KINDS, Ending, Kind, Outcome
-from gpu_doctor.model.remedy import MakeLink, Remedy, RunByHand, SetVariable
+from gpu_doctor.model.remedy import (
+    ClearExecutableStack,
+    EditPins,
+    InstallPackages,
+    ListInRecord,
+    MakeLink,
+    Remedy,
+    RemoveFile,
+    RemovePackages,
+    RestoreFile,
+    RunByHand,
+    SetVariable,
+    Step,
+)
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_json
 from tests import kit
@@ -114,6 +127,7 @@ def test_a_finding_has_the_promised_fields_with_a_command_for_each_step() -> Non
         "remedy": {
             "summary": "Install ctranslate2 4.6.3 or newer",
             "safety": "ask",
+            "price": "",
             "steps": [
                 {
                     "do": "install-packages",
@@ -126,22 +140,42 @@ def test_a_finding_has_the_promised_fields_with_a_command_for_each_step() -> Non
                 }
             ],
         },
+        "durable": None,
         "consequence_of": None,
         "fingerprint": patients.CUDNN.fingerprint,
     }
 
 
+STEPS: tuple[tuple[Step, str, str], ...] = (
+    (InstallPackages(("uv", "pip"), "p", ("a",)), "install-packages", "uv pip install --python p a"),
+    (RemovePackages(("uv", "pip"), "p", ("a",)), "remove-packages", "uv pip uninstall --python p a"),
+    (MakeLink("/a", "b"), "make-link", "ln -sfn b /a"),
+    (RemoveFile("/a b", "it is stale"), "remove-file", "rm '/a b'"),
+    (RestoreFile("/a", "/a.bak"), "restore-file", "mv /a.bak /a"),
+    (ListInRecord("/RECORD", ("a",), ("b",)), "list-in-record", ""),
+    (ClearExecutableStack("/a.so"), "clear-executable-stack", ""),
+    (EditPins("/pyproject.toml", ("torch==2.8.0",)), "edit-pins", ""),
+    (SetVariable("A", "b c"), "set-variable", "export A='b c'"),
+    (SetVariable("A", None), "set-variable", "unset A"),
+    (RunByHand("reboot", "it is new"), "run-by-hand", "reboot"),
+)
+
+
 def test_every_kind_of_step_follows_the_schema() -> None:
-    steps = (MakeLink("/a", "b"), SetVariable("A", "b c"), SetVariable("A", None), RunByHand("reboot", "it is new"))
-    finding = Finding("driver-too-old", "error", "driver", "Old.", (), Remedy("Do", "manual", steps))
+    assert {type(step) for step, _, _ in STEPS} == set(get_args(Step))
+    remedy = Remedy("Do", "manual", tuple(step for step, _, _ in STEPS))
+    finding = Finding("driver-too-old", "error", "driver", "Old.", (), remedy)
     case = shaped(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]))["cases"][0]
     shown = case["runs"][0]["findings"][0]["remedy"]["steps"]
-    assert [(step["do"], step["command"]) for step in shown] == [
-        ("make-link", "ln -sfn b /a"),
-        ("set-variable", "export A='b c'"),
-        ("set-variable", "unset A"),
-        ("run-by-hand", "reboot"),
-    ]
+    assert [(step["do"], step["command"]) for step in shown] == [(do, line) for _, do, line in STEPS]
+
+
+def test_both_remedies_and_their_price_are_told() -> None:
+    least, lasting = Remedy("Link.", "safe", price="a reinstall takes it away"), Remedy("Upgrade.", "ask")
+    finding = Finding("driver-too-old", "error", "driver", "Old.", (), least, durable=lasting)
+    case = shaped(patients.report([CheckRun("driver-too-old", "failed", findings=(finding,))]))["cases"][0]
+    (shown,) = case["runs"][0]["findings"]
+    assert (shown["remedy"]["price"], shown["durable"]["summary"]) == ("a reinstall takes it away", "Upgrade.")
 
 
 def test_the_document_is_ascii_whatever_was_found() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from gpu_doctor.checks.shared.requirements import allows, requirements
+from gpu_doctor.checks.shared.placed import placed_again
+from gpu_doctor.checks.shared.requirements import holding
 from gpu_doctor.checks.shared.stack import install, release
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.remedy import Remedy
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 
@@ -27,7 +28,7 @@ def upgrade(inventory: Inventory, facts: Facts, *, together: bool = False) -> Re
             return None
     except CannotKnow:
         return None
-    pinning = [d.name for d in inventory.distributions if d.active and not _allows(inventory, d, first)]
+    pinning = holding(inventory, "ctranslate2", first)
     if not _has_wheel(inventory, facts, first) or (pinning and not together):
         return None
     last = _FIRST_WITHOUT_TORCH if inventory.distribution("torch") else first.major + 1
@@ -36,14 +37,12 @@ def upgrade(inventory: Inventory, facts: Facts, *, together: bool = False) -> Re
         f", together with {' and '.join(pinning)}, which hold{'s' * (len(pinning) == 1)} it back" if pinning else ""
     )
     summary = f"Upgrade ctranslate2 to {first} or newer, which bundles no cuDNN{reason}."
-    return Remedy(summary, "ask", (step,))
+    # The links to cuDNN go with the old release and are needed no more; those to other libraries are.
+    steps = (step, *placed_again(inventory, "ctranslate2", but="libcudnn"))
+    price = f"changes ctranslate2 {installed.version} and downloads the new one; a sync to an older pin takes it back"
+    return Remedy(summary, "ask", steps, price)
 
 
 def _has_wheel(inventory: Inventory, facts: Facts, version: Version) -> bool:
     row, python = facts.ctranslate2(version), inventory.interpreter.version
     return row is None or isinstance(python, Unknown) or row.pythons[0].release[:2] <= python.release[:2]
-
-
-def _allows(inventory: Inventory, item: Distribution, version: Version) -> bool:
-    wanted = (need for _name, need in requirements(item, inventory, lambda name: name == "ctranslate2"))
-    return all(allows(need, version) for need in wanted)

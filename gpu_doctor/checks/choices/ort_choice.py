@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from packaging.version import Version
 
+from gpu_doctor.checks.shared.requirements import permitted
 from gpu_doctor.checks.shared.stack import install, release
 from gpu_doctor.facts.packages import OnnxRuntimeFact
 from gpu_doctor.facts.tables import Facts
@@ -27,7 +28,8 @@ def replacement(inventory: Inventory, facts: Facts, capability: Capability) -> R
     if version is None:
         return None
     step = install(inventory, f"onnxruntime-gpu=={version}")
-    return Remedy(f"Install onnxruntime-gpu {version}, which has code for this GPU.", "ask", (step,))
+    price = f"changes onnxruntime-gpu {release(package)}" if package else ""
+    return Remedy(f"Install onnxruntime-gpu {version}, which has code for this GPU.", "ask", (step,), price)
 
 
 def for_driver(inventory: Inventory, facts: Facts, driver: Version) -> Remedy | None:
@@ -39,6 +41,30 @@ def for_driver(inventory: Inventory, facts: Facts, driver: Version) -> Remedy | 
         if fits and not isinstance(minimum, Unknown) and minimum.minor <= driver:
             step = install(inventory, f"onnxruntime-gpu=={row.version}")
             return Remedy(f"Install onnxruntime-gpu {row.version}, built for CUDA {row.cuda_major}.", "ask", (step,))
+    return None
+
+
+def preloading(inventory: Inventory, facts: Facts) -> Remedy | None:
+    """Return the newest release of the same CUDA and cuDNN that finds its libraries when it is told to, or None.
+
+    None also where the installed one can, is not known, or where a package forbids a newer one.
+    """
+    package = inventory.distribution("onnxruntime-gpu")
+    try:
+        now = facts.onnxruntime(release(package)) if package else None
+    except CannotKnow:
+        now = None
+    if package is None or now is None or now.preload_dlls:
+        return None
+    gpus = () if isinstance(inventory.gpus, Unknown) else inventory.gpus
+    for row in reversed(facts.onnxruntime_releases()):
+        same = (row.cuda_major, row.cudnn_major) == (now.cuda_major, now.cudnn_major) and row.preload_dlls
+        runs = same and _has_wheel(row, inventory) and all(_runs(row, gpu.capability) for gpu in gpus)
+        if runs and permitted(inventory, "onnxruntime-gpu", row.version):
+            step = install(inventory, f"onnxruntime-gpu=={row.version}")
+            summary = f"Install onnxruntime-gpu {row.version}, whose onnxruntime.preload_dlls() finds the libraries."
+            price = f"changes {package.label}; the program must call that before its first session"
+            return Remedy(summary, "ask", (step,), price)
     return None
 
 

@@ -1,16 +1,20 @@
-"""Choose the official torch build that fits the GPUs, the driver and the Python at hand."""
+"""Choose the official torch build that fits the GPUs, the driver, the Python and the packages at hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from packaging.requirements import Requirement
 from packaging.version import Version
 
-from gpu_doctor.checks.shared.stack import gpu_known, install, release
+from gpu_doctor.checks.choices import torchcodec_choice
+from gpu_doctor.checks.shared.owners import is_condas, name_of
+from gpu_doctor.checks.shared.requirements import allows, requirements
+from gpu_doctor.checks.shared.stack import gpu_known, install, release, remove
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.facts.torch import TorchBuild
 from gpu_doctor.model.inventory import Inventory
-from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.remedy import Remedy, Step
 from gpu_doctor.model.unknown import CannotKnow, Unknown
 
 
@@ -38,12 +42,20 @@ def replacement(
     builds = [b for b in builds if fits is None or fits(b)]
     if not builds:
         return None
+    needs = _others_needs(inventory)
     # Without a GPU to judge by, the default build is the safe one: it carries the most architectures.
-    best = min(builds, key=lambda b: (not gpu_known(inventory) and not b.default, _distance(b, now)))
-    # A plain `torch==2.8.0` is met by 2.8.0+cpu, so another build of the same release is named by its tag.
-    tag = None if best.default and best.release != now else best.tag
-    step = install(inventory, *_requirements(inventory, facts, best, tag), torch_backend=tag)
-    return Remedy(f"Install torch {best.release} built for CUDA {best.cuda} ({best.tag}).", "ask", (step,))
+    best = min(
+        builds,
+        key=lambda b: (
+            not all(allows(need, b.release) for need in needs),
+            not gpu_known(inventory) and not b.default,
+            _distance(b, now),
+        ),
+    )
+    steps = _steps(inventory, facts, best)
+    summary = f"Install torch {best.release} built for CUDA {best.cuda} ({best.tag})."
+    price = f"changes {torch.label} and downloads some gigabytes; a sync to an older lock file takes it back"
+    return Remedy(summary, "ask", steps, price)
 
 
 def companions(inventory: Inventory, facts: Facts) -> Remedy | None:
@@ -55,10 +67,37 @@ def companions(inventory: Inventory, facts: Facts) -> Remedy | None:
     build = next((b for b in builds if b.cuda == torch.built_for.cuda), None)
     if build is None:
         return None
-    tag = None if build.default else build.tag
-    wanted = _requirements(inventory, facts, build, tag)[1:]
+    steps = _steps(inventory, facts, build, companions_only=True)
+    return Remedy(f"Install what belongs to {torch.label}.", "ask", steps, "changes no torch") if steps else None
+
+
+def _steps(inventory: Inventory, facts: Facts, build: TorchBuild, *, companions_only: bool = False) -> tuple[Step, ...]:
+    """Return the installation of a build with its companions, after the removal of what a plain pin would leave.
+
+    `torch==2.8.0` is met by the 2.8.0+cpu that is there. The default build of a release comes from the plain index once
+    that is gone, with any installer; other builds have to be named by their tag.
+    """
+    tag = None if build.default and not is_condas(inventory, "torch") else build.tag
+    wanted = _requirements(inventory, facts, build, tag)[1 if companions_only else 0 :]
+    if not wanted:
+        return ()
+    gone = [name_of(text) for text in wanted if tag is None and _met_by_another_build(inventory, text, build)]
     step = install(inventory, *wanted, torch_backend=tag)
-    return Remedy(f"Install what belongs to {torch.label}.", "ask", (step,)) if wanted else None
+    return (remove(inventory, *gone), step) if gone else (step,)
+
+
+def _met_by_another_build(inventory: Inventory, requirement: str, build: TorchBuild) -> bool:
+    found = inventory.distribution(name_of(requirement))
+    if found is None or isinstance(found.version, Unknown) or f"{found.name}=={found.version.public}" != requirement:
+        return False
+    other = found.built_for is not None and found.built_for.cuda != build.cuda
+    return other or found.version.local not in (None, build.tag)
+
+
+def _others_needs(inventory: Inventory) -> tuple[Requirement, ...]:
+    """Return what packages ask of torch, but for the companions that change along with it."""
+    others = (d for d in inventory.distributions if d.active and d.name not in ("torchvision", "torchaudio"))
+    return tuple(need for item in others for _, need in requirements(item, inventory, "torch".__eq__))
 
 
 def _requirements(inventory: Inventory, facts: Facts, build: TorchBuild, tag: str | None) -> tuple[str, ...]:
@@ -71,7 +110,8 @@ def _requirements(inventory: Inventory, facts: Facts, build: TorchBuild, tag: st
     if belonging is not None and inventory.distribution("torchaudio"):
         # A torchaudio that serves several releases of torch is not built again for each CUDA.
         wanted.append(f"torchaudio=={belonging.torchaudio}{local if belonging.torchaudio == build.release else ''}")
-    return tuple(wanted)
+    codec = torchcodec_choice.moving_along(inventory, facts, build)
+    return (*wanted, f"torchcodec=={codec}") if codec else tuple(wanted)
 
 
 def _fitting(inventory: Inventory, facts: Facts) -> tuple[TorchBuild, ...]:

@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from gpu_doctor.checks.choices import ort_choice
 from gpu_doctor.checks.choices.torch_choice import replacement
+from gpu_doctor.checks.drivers import system
 from gpu_doctor.checks.shared.live import asked, failures, testimony
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence
@@ -35,4 +36,6 @@ def builds_that_fit(inventory: Inventory, facts: Facts, driver: Version, names: 
     other = replacement(inventory, facts) if names <= {"torch", "torchvision", "torchaudio"} else None
     if names == {"onnxruntime-gpu"}:
         other = ort_choice.for_driver(inventory, facts, driver)
-    return other or Remedy(f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot).", "manual")
+    return other or system.driver(
+        inventory.host, f"Update the NVIDIA driver to {needed} or newer (needs root and a reboot)."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 from gpu_doctor.checks.choices.cuda_builds import CudaBuild, cuda_builds
+from gpu_doctor.checks.drivers import system
 from gpu_doctor.checks.gpus.kernels import Coverage
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Severity
@@ -34,7 +35,8 @@ def update(inventory: Inventory, facts: Facts, package: str) -> Remedy | None:
     driver = facts.minimum_driver(build.cuda) if build is not None else None
     if driver is None or isinstance(driver, Unknown) or driver.full_text is None:
         return None
-    return Remedy(f"Update the NVIDIA driver to {driver.full_text} or newer (needs root and a reboot).", "manual")
+    summary = f"Update the NVIDIA driver to {driver.full_text} or newer (needs root and a reboot)."
+    return system.driver(inventory.host, summary)
 
 
 def _build(inventory: Inventory, facts: Facts, package: str) -> CudaBuild | None:

@@ -11,14 +11,16 @@ from packaging.version import Version
 
 from gpu_doctor.checks.choices.torch_choice import companions
 from gpu_doctor.checks.imports.errors import how, label, missing_module, undefined, unopened, words
-from gpu_doctor.checks.imports.remedies import once_more, remedy
+from gpu_doctor.checks.imports.remedies import remedy
 from gpu_doctor.checks.shared.live import asked
-from gpu_doctor.checks.shared.requirements import allows, requirements
+from gpu_doctor.checks.shared.placed import written_again
+from gpu_doctor.checks.shared.requirements import permitted, requirements
 from gpu_doctor.checks.shared.stack import install, remove
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Distribution, Inventory
+from gpu_doctor.model.libraries import Elf
 from gpu_doctor.model.probes import Probe
-from gpu_doctor.model.remedy import Remedy
+from gpu_doctor.model.remedy import ClearExecutableStack, Remedy
 from gpu_doctor.model.unknown import Unknown
 
 _NUMPY_1 = re.compile(r"_ARRAY_API not found|numpy\.core\.multiarray failed to import|compiled using NumPy 1\.x")
@@ -30,6 +32,7 @@ _GONE = re.compile(
 _OF_TORCH = re.compile(r"_ZNK?\d+(c10|at|torch)|_ZN?K?St.*(c10|torch)|(aoti_)?torch_")
 _OTHER_CUDA = re.compile(r"PyTorch and (TorchAudio|torchvision) were compiled with different CUDA", re.IGNORECASE)
 _NO_OPERATOR = re.compile(r"operator (torchvision|torchaudio)::\w+ does not exist")
+_STACK = re.compile(r"([^\s:'\"]+\.so[\w.]*): cannot enable executable stack as shared object requires")
 _GLIBC = re.compile(r"version `(GLIBC(?:XX)?_[\d.]+)' not found")
 # Modules whose distribution has another name; of setuptools, later releases have no pkg_resources any more.
 _BROUGHT_BY = {
@@ -55,7 +58,7 @@ class Reason:
 
 def reason(inventory: Inventory, facts: Facts, probe: Probe) -> Reason:
     """Return the reason that the words of a failed import give, in the order of how much they say."""
-    readers = (_numpy, _other_torch, _removed_name, _absent_module, _absent_library, _old_system)
+    readers = (_numpy, _other_torch, _removed_name, _absent_module, _absent_library, _executable_stack, _old_system)
     found = (reader(inventory, facts, probe) for reader in readers) if probe.ending == "raised" else iter(())
     return next((item for item in found if item), Reason(how(probe).rstrip("."), (), remedy(inventory, facts, probe)))
 
@@ -116,16 +119,10 @@ def _for_removed(inventory: Inventory, probe: Probe, other: str, name: str) -> R
         steps = (remove(inventory, "tts"), install(inventory, "coqui-tts"))
         return Remedy("Install coqui-tts, which continues the abandoned TTS, in its place.", "ask", steps)
     pyannote = probe.subject == "pyannote-audio" and other == "torchaudio" and name in _LEFT_TORCHAUDIO
-    if pyannote and _allowed(inventory, "pyannote-audio", Version("4.0.4")):
+    if pyannote and permitted(inventory, "pyannote-audio", Version("4.0.4")):
         step = install(inventory, "pyannote-audio>=4")
         return Remedy(f"Install pyannote.audio 4, which does not ask torchaudio for {name}.", "ask", (step,))
     return None
-
-
-def _allowed(inventory: Inventory, name: str, version: Version) -> bool:
-    active = (item for item in inventory.distributions if item.active)
-    asked = (need for item in active for _, need in requirements(item, inventory, name.__eq__))
-    return all(allows(need, version) for need in asked)
 
 
 def _absent_module(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:
@@ -134,7 +131,7 @@ def _absent_module(inventory: Inventory, facts: Facts, probe: Probe) -> Reason |
         return None
     top = module.partition(".")[0]
     if top == facts.modules().get(probe.subject, "").partition(".")[0]:
-        return Reason(f"its own module {module} is not there", (), once_more(inventory, package))
+        return Reason(f"its own module {module} is not there", (), written_again(inventory, package))
     everyone = (item for item in (package, *inventory.distributions) if item.active)
     wanted = _BROUGHT_BY.get(top) or next(filter(None, (_required(item, top) for item in everyone)), None)
     healed = None
@@ -162,6 +159,23 @@ def _absent_library(inventory: Inventory, facts: Facts, probe: Probe) -> Reason 
     name = library.rpartition("/")[2]
     text = f"the loader does not find {name}"
     return Reason(text, (f"library {name}",), remedy(inventory, facts, probe))
+
+
+def _executable_stack(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:
+    found = _STACK.search(words(probe))
+    if not found:
+        return None
+    name = found[1].rpartition("/")[2]
+    files = (lib for lib in inventory.libraries if lib.name == name)
+    library = next((lib for lib in files if isinstance(lib.elf, Elf) and lib.elf.executable_stack), None)
+    text = f"{name} wants an executable stack, which this system does not grant"
+    if library is None:
+        return Reason(text, (f"library {name}",), None)
+    owner = library.package or "its package"
+    summary = f"Clear the wish for an executable stack in {name}."
+    price = f"changes one bit of the file; the next reinstall of {owner} brings it back"
+    healed = Remedy(summary, "safe", (ClearExecutableStack(library.path),), price)
+    return Reason(text, (f"library {name}", library.path), healed)
 
 
 def _old_system(inventory: Inventory, facts: Facts, probe: Probe) -> Reason | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gpu_doctor.checks.choices.cuda_builds import wheels_for
 from gpu_doctor.checks.imports.errors import undefined, unopened
+from gpu_doctor.checks.shared.placed import written_again
 from gpu_doctor.checks.shared.requirements import as_asked
-from gpu_doctor.checks.shared.stack import install, reinstall
+from gpu_doctor.checks.shared.stack import install
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.inventory import Distribution, Inventory
 from gpu_doctor.model.probes import Probe
@@ -28,7 +29,7 @@ def remedy(inventory: Inventory, facts: Facts, probe: Probe) -> Remedy | None:
     if library:
         return library_installed(inventory, facts, package, library)
     broken = probe.ending != "raised" or undefined(probe) is not None or package.name == "torch"
-    return once_more(inventory, package) if broken else None
+    return written_again(inventory, package) if broken else None
 
 
 def patience() -> Remedy:
@@ -44,12 +45,6 @@ def library_installed(inventory: Inventory, facts: Facts, package: Distribution,
         return None
     present = inventory.distribution(facts.provider_of(library) or wheels[0])
     if present is not None:
-        return once_more(inventory, present)
+        return written_again(inventory, present)
     step = install(inventory, *as_asked(inventory, wheels))
     return Remedy(f"Install {wheels[0]}, which brings {library}.", "ask", (step,))
-
-
-def once_more(inventory: Inventory, package: Distribution) -> Remedy | None:
-    """Return the step that writes a package's files again, or None where its version is not known."""
-    step = reinstall(inventory, package)
-    return Remedy(f"Write the files of {package.label} again.", "ask", (step,)) if step else None

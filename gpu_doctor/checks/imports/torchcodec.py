@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from typing import Literal
 
+from gpu_doctor.checks.choices import torchcodec_choice
+from gpu_doctor.checks.choices.torchcodec_choice import NAME
+from gpu_doctor.checks.drivers.system import package_line
 from gpu_doctor.checks.imports.errors import words
-from gpu_doctor.checks.shared.requirements import allows, requirements
 from gpu_doctor.checks.shared.stack import install
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.facts.torchcodec import TorchcodecFact
@@ -18,7 +21,6 @@ from gpu_doctor.model.unknown import Unknown
 
 Illness = Literal["torch", "ffmpeg", "library", "unclear"]
 
-NAME = "torchcodec"
 _OURS = "libtorchcodec"
 _UNDEFINED = re.compile(rf"{_OURS}\w*\.so: undefined symbol")
 _UNOPENED = re.compile(r"([\w.+-]+\.so[\w.]*): cannot open shared object file")
@@ -56,32 +58,23 @@ def fitting(inventory: Inventory, facts: Facts) -> Remedy | None:
         return None
     # The CUDA of a torch without a record of its build is unknown: then only what needs none is sure to fit.
     cuda = torch.built_for.cuda if torch.built_for else None
-    found = facts.torchcodecs_for(torch.version, cuda.major if cuda else None)
-    best = next((f for f in found if now and f.version != now.version and _allowed(inventory, f)), None)
-    if best is None:
+    found = torchcodec_choice.fitting(inventory, facts, torch.version, cuda.major if cuda else None)
+    best = next((fact for fact in found if now and fact.version != now.version), None)
+    if now is None or best is None:
         return None
     step = install(inventory, f"{NAME}=={best.version}")
-    return Remedy(f"Install {NAME} {best.version}, which belongs to torch {torch.version.public}.", "ask", (step,))
+    summary = f"Install {NAME} {best.version}, which belongs to torch {torch.version.public}."
+    return Remedy(summary, "ask", (step,), f"changes {now.label}; an install that knows nothing of torch takes it back")
 
 
 def ffmpeg(inventory: Inventory, fact: TorchcodecFact | None, first: Remedy | None = None) -> Remedy:
     """Return how to get FFmpeg's shared libraries, after what has to be done first."""
     versions = f"{fact.ffmpeg[0]} to {fact.ffmpeg[-1]}" if fact else "of a version that it knows"
     why = f"FFmpeg {versions}, its shared libraries and not only the program"
-    line = "sudo apt-get install ffmpeg"
+    line = package_line(inventory.host, {"fedora": "ffmpeg-free"}, "ffmpeg")
     if inventory.interpreter.manager == "conda":
-        line = "conda install -c conda-forge " + (f"'ffmpeg<{fact.ffmpeg[-1] + 1}'" if fact else "ffmpeg")
+        line = f"conda install --yes --prefix {shlex.quote(inventory.interpreter.prefix)} -c conda-forge "
+        line += f"'ffmpeg<{fact.ffmpeg[-1] + 1}'" if fact else "ffmpeg"
     summary, steps = (f"{first.summary[:-1]}, then install", first.steps) if first else ("Install", ())
     summary = f"{summary} FFmpeg's shared libraries where the loader searches."
     return Remedy(summary, "manual", (*steps, RunByHand(line, why)))
-
-
-def _allowed(inventory: Inventory, fact: TorchcodecFact) -> bool:
-    python = inventory.interpreter.version
-    if not isinstance(python, Unknown):
-        first, last = fact.pythons
-        if not first.release[:2] <= python.release[:2] <= last.release[:2]:
-            return False
-    active = (item for item in inventory.distributions if item.active)
-    asked = (need for item in active for _, need in requirements(item, inventory, NAME.__eq__))
-    return all(allows(need, fact.version) for need in asked)

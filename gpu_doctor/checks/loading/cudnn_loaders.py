@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection
 
-from gpu_doctor.checks.loading.witnesses import bad, loader_subject
+from gpu_doctor.checks.loading.witnesses import as_seen, bad, loader_subject
 from gpu_doctor.checks.shared.live import Proof, asked, failures, testimony
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
@@ -41,6 +41,19 @@ def seats(inventory: Inventory, loader: Library | None) -> tuple[str, ...]:
     folder = posixpath.dirname(loader.path)
     mine = [x for x in inventory.libraries if posixpath.dirname(x.path) == folder and x.name.startswith("libcudnn")]
     return tuple(dict.fromkeys((loader.path, *(x.path for x in mine), *(x.package for x in mine if x.package))))
+
+
+def replaced_well(inventory: Inventory, path: str) -> bool:
+    """Tell whether a loader that was replaced by a link to the environment's own cuDNN finds all of its parts.
+
+    A widely copied recipe leaves the link, and it works once links to the parts lie beside it.
+    """
+    link = next((lib for lib in inventory.libraries if lib.path == path != lib.real), None)
+    target = next((lib for lib in inventory.libraries if link is not None and lib.path == link.real), None)
+    if target is None or not (target.package or "").startswith("nvidia-cudnn"):
+        return False
+    asks = [r for r in as_seen(inventory) if r.consumer == path and not r.optional]
+    return bool(asks) and all(r.found is not None for r in asks)
 
 
 def verdict(inventory: Inventory, paths: Collection[str]) -> tuple[Proof, tuple[Evidence, ...]]:

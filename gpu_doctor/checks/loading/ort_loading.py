@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from packaging.version import Version
 
 from gpu_doctor.checks.choices.cuda_builds import wheels_for
+from gpu_doctor.checks.choices.ort_choice import preloading
 from gpu_doctor.checks.drivers.visibility import hidden
+from gpu_doctor.checks.loading.links import by_variable
 from gpu_doctor.checks.loading.ort_live import PRELOAD, Order
 from gpu_doctor.checks.shared.requirements import as_asked
 from gpu_doctor.checks.shared.stack import gpu_known, install
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Severity
 from gpu_doctor.model.inventory import Distribution, Inventory
-from gpu_doctor.model.remedy import Remedy, RunByHand, SetVariable
+from gpu_doctor.model.remedy import Remedy, RunByHand
 from gpu_doctor.model.unknown import Unknown
 
 _FIRST_PRELOAD = Version("1.21")
@@ -129,19 +131,24 @@ class Lack:
             )
         if self.crashes:
             return None
-        if self.can_preload:
-            step = RunByHand(f"python -c 'import onnxruntime; {PRELOAD}'", "a call for the program itself")
-            return Remedy(f"Call {PRELOAD} before the first session.", "manual", (step,))
-        if self.absent:
+        if self.absent and not self.can_preload:
             wheels = wheels_for(inventory, facts, "onnxruntime-gpu", self.absent)
-            install_them = (install(inventory, *as_asked(inventory, wheels)),) if wheels else ()
-            return Remedy("Install the libraries that the provider needs.", "ask", install_them) if wheels else None
-        folders = sorted(set(self.folders.values()))
-        if not folders:
+            step = install(inventory, *as_asked(inventory, wheels)) if wheels else None
+            price = "downloads CUDA's libraries"
+            return Remedy("Install the libraries that the provider needs.", "ask", (step,), price) if step else None
+        if self.folders and not self.absent:
+            instead = f", or call {PRELOAD} before the first session" if self.can_preload else ""
+            return by_variable(inventory, self.folders.values(), instead)
+        if self.can_preload:
+            call = RunByHand(f"python -c 'import onnxruntime; {PRELOAD}'", "a call for the program itself")
+            return Remedy(f"Call {PRELOAD} before the first session.", "manual", (call,))
+        return None
+
+    def lasting(self, inventory: Inventory, facts: Facts) -> Remedy | None:
+        """Return the release whose call finds the libraries by itself, where they are there and this one has none."""
+        if self.dies_without_gpu or self.crashes or self.can_preload or self.absent or not self.folders:
             return None
-        value = ":".join(filter(None, (*folders, inventory.host.variable("LD_LIBRARY_PATH"))))
-        step_variable = SetVariable("LD_LIBRARY_PATH", value)
-        return Remedy("Start the program with the libraries' folders in LD_LIBRARY_PATH.", "safe", (step_variable,))
+        return preloading(inventory, facts)
 
 
 def _among_siblings(folder: str) -> str:

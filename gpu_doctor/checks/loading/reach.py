@@ -10,7 +10,7 @@ from gpu_doctor.checks.loading.witnesses import NOT_SEEN, as_seen, plain, proofs
 from gpu_doctor.model.finding import Evidence
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.libraries import Resolution, Tried
-from gpu_doctor.model.unknown import DoesNotApply
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +75,35 @@ def gaps(inventory: Inventory, *stems: str) -> Iterator[Gap]:
     asked = [r for r in asked if r.found is not None or not _opened_by_path(r, inventory)]
     if not asked:
         raise DoesNotApply(f"no installed package asks for {stems[0]}")
-    lost = {posixpath.basename(d.path) for d in inventory.damages if d.problem == "missing"}
+    lost = _lost(inventory)
     for consumer in dict.fromkeys(r.consumer for r in asked):
         mine = [r for r in asked if r.consumer == consumer]
         shortest = min(len(r.after) for r in mine)
         first = (r for r in mine if len(r.after) == shortest or r.rule.startswith(NOT_SEEN))
         unmet = (r for r in first if r.found is None)
         # Of a file that is there and broken, or that its package has lost, the file is ill, not the search.
-        missing = tuple(r for r in unmet if "unusable" not in r.rule and lost.isdisjoint(r.names))
+        missing = tuple(r for r in unmet if "unusable" not in r.rule and lost.isdisjoint(r.names) and not _waits(r))
         names = {r.names for r in missing}
         supplied = tuple(r for r in mine if r.found is not None and r.names in names)
         if missing:
             witnesses = dict.fromkeys(row for r in missing for row in proofs(inventory, r))
             yield Gap(consumer, mine[0].package or "", _distinct(missing), supplied, tuple(witnesses))
+
+
+def unless_lost(inventory: Inventory, *stems: str) -> None:
+    """Give up on a check that found no gap where a library that is asked for was lost by its package.
+
+    Who asks for it, and what it asks for in turn, cannot be followed until it is there again.
+    """
+    lost = _lost(inventory)
+    asked = [name for r in inventory.resolutions if r.package and r.found is None for name in r.names]
+    gone = next((name for name in asked if name in lost and name.startswith(stems)), None)
+    if gone is not None:
+        raise CannotKnow(f"{gone} is not where its package put it")
+
+
+def _lost(inventory: Inventory) -> set[str]:
+    return {posixpath.basename(d.path) for d in inventory.damages if d.problem == "missing"}
 
 
 def _opened_by_path(resolution: Resolution, inventory: Inventory) -> bool:
@@ -96,6 +112,11 @@ def _opened_by_path(resolution: Resolution, inventory: Inventory) -> bool:
         return False
     wheels = (lib.name for lib in inventory.libraries if (lib.package or "").startswith("nvidia-"))
     return resolution.names[0] in wheels
+
+
+def _waits(resolution: Resolution) -> bool:
+    """Tell whether a library is there and waits for the driver's own alone, as parts of cuDNN 9.28 do without one."""
+    return any(step.outcome.startswith("not loaded: libcuda.so") for step in resolution.tried)
 
 
 def _distinct(resolutions: tuple[Resolution, ...]) -> tuple[Resolution, ...]:

@@ -62,6 +62,18 @@ def allows(requirement: Requirement, version: Version) -> bool:
     return any(requirement.specifier.contains(item, prereleases=True) for item in versions)
 
 
+def permitted(inventory: Inventory, name: str, version: Version) -> bool:
+    """Tell whether every installed package that asks for a distribution accepts this version of it."""
+    return not holding(inventory, name, version)
+
+
+def holding(inventory: Inventory, name: str, version: Version) -> tuple[str, ...]:
+    """Return the installed packages that do not accept this version of a distribution."""
+    active = (item for item in inventory.distributions if item.active)
+    asks = ((item.name, need) for item in active for _, need in requirements(item, inventory, name.__eq__))
+    return tuple(dict.fromkeys(asker for asker, need in asks if not allows(need, version)))
+
+
 def _applies(marker: Marker | None, environment: dict[str, str]) -> bool:
     if marker is None:
         return True

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from packaging.version import Version
 
+from gpu_doctor.checks.shared.owners import CONDA, conda_name, is_condas, name_of, owner_command
 from gpu_doctor.facts.stack import is_gpu_package
 from gpu_doctor.model.finding import Severity
 from gpu_doctor.model.inventory import Distribution, Inventory
-from gpu_doctor.model.remedy import InstallPackages, RemovePackages, RunByHand, Step
+from gpu_doctor.model.remedy import InstallPackages, RemovePackages, Step
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 
 
@@ -69,11 +69,15 @@ def install(
     inventory: Inventory, *requirements: str, reinstall: bool = False, torch_backend: str | None = None
 ) -> Step:
     """Return the step that installs these requirements with the tool that owns the environment."""
-    by_hand = _owner_command(inventory, "add", requirements)
+    by_hand = owner_command(inventory, "add", requirements)
     if by_hand is not None:
         return by_hand
-    tool = ("uv", "pip") if torch_backend else _tool(inventory)
-    return InstallPackages(tool, python_of(inventory), requirements, reinstall, torch_backend)
+    python = python_of(inventory)
+    if any(is_condas(inventory, name_of(text)) for text in requirements):
+        return InstallPackages(CONDA, python, tuple(conda_name(text) for text in requirements), reinstall)
+    return InstallPackages(
+        ("uv", "pip") if torch_backend else _tool(inventory), python, requirements, reinstall, torch_backend
+    )
 
 
 def reinstall(inventory: Inventory, distribution: Distribution) -> Step | None:
@@ -89,8 +93,12 @@ def reinstall(inventory: Inventory, distribution: Distribution) -> Step | None:
 
 def remove(inventory: Inventory, *names: str) -> Step:
     """Return the step that removes these distributions with the tool that owns the environment."""
-    by_hand = _owner_command(inventory, "remove", names)
-    return by_hand or RemovePackages(_tool(inventory), python_of(inventory), names)
+    by_hand = owner_command(inventory, "remove", names)
+    if by_hand is not None:
+        return by_hand
+    if any(is_condas(inventory, name) for name in names):
+        return RemovePackages(CONDA, python_of(inventory), tuple(conda_name(name) for name in names))
+    return RemovePackages(_tool(inventory), python_of(inventory), names)
 
 
 def python_of(inventory: Inventory) -> str:
@@ -102,14 +110,3 @@ def _tool(inventory: Inventory) -> tuple[str, ...]:
     if inventory.interpreter.manager == "uv":
         return ("uv", "pip")
     return (python_of(inventory), "-m", "pip")
-
-
-def _owner_command(inventory: Inventory, verb: str, arguments: tuple[str, ...]) -> RunByHand | None:
-    # Poetry and Pipenv undo at the next sync what pip did behind their back.
-    manager = inventory.interpreter.manager
-    if manager == "poetry":
-        return RunByHand(shlex.join(("poetry", verb, *arguments)), "Poetry owns this environment")
-    if manager == "pipenv":
-        verb = "install" if verb == "add" else "uninstall"
-        return RunByHand(shlex.join(("pipenv", verb, *arguments)), "Pipenv owns this environment")
-    return None

@@ -33,6 +33,8 @@ _CONTAINER_GROUPS = re.compile(
 )
 _GROUP_NAMES = {"kubepods": "kubernetes", "libpod": "podman", "crio": "kubernetes", "cri-containerd": "kubernetes"}
 
+_OS_RELEASE = re.compile(r"""^(ID|ID_LIKE)=["']?([a-z0-9._ -]{1,100})""", re.MULTILINE)
+
 _GLIBC_TEXT = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+)")
 _GLIBC_NAME = re.compile(r"libc-(\d+\.\d+)\.so$")
 
@@ -69,7 +71,15 @@ def read_host(environ: Mapping[str, str], root: str = "/", search: Search | None
         variables=read_variables(environ),
         gpu_models=driver_files.read_gpu_models(tree),
         fabric_manager_version=read_fabric_manager_version(tree),
+        distribution=_distribution(tree),
     )
+
+
+def _distribution(tree: Tree) -> str:
+    """Return the names that os-release gives the system, its own first, or nothing."""
+    text = tree.text("/etc/os-release") or tree.text("/usr/lib/os-release") or ""
+    named = dict(_OS_RELEASE.findall(text))
+    return " ".join(dict.fromkeys(f"{named.get('ID', '')} {named.get('ID_LIKE', '')}".split()))
 
 
 def _is_wsl(tree: Tree) -> bool:

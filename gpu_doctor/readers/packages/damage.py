@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
@@ -11,6 +12,7 @@ from typing import Literal
 
 from gpu_doctor.model.inventory import Damage, Distribution
 from gpu_doctor.readers.packages.digests import HASH_LIMIT, Hasher
+from gpu_doctor.readers.packages.execstack import as_it_was
 from gpu_doctor.readers.packages.record import Claim, Record, Records, is_content
 
 Problem = Literal["missing", "truncated", "altered"]
@@ -19,6 +21,7 @@ _MOST_DAMAGES = 200
 # These change files after RECORD was written (strip, rpaths, prefixes), so that it tells nothing of damage.
 _REWRITE = frozenset({"conda", "rpm", "debian", "dpkg", "nix", "spack"})
 _DEBIAN = "/lib/python3/dist-packages"
+_LIBRARY = re.compile(r"\.so(\.\d+)*$")
 # An installer finishes RECORD last; copies and archives may round times to seconds.
 _SLACK_SECONDS = 2.0
 
@@ -57,8 +60,26 @@ def _damages(record: Record, shared: dict[str, tuple[Record, ...]], hasher: Hash
             claims = [one.claim(path) for one in shared.get(path, (record,))]
             wrong = _judge(f"{place}/{name}", status, claims, written, hasher)
             if wrong is not None:
-                problem, found = wrong
-                yield Damage(f"{place}/{name}", owner.name, problem, _expected(record.claim(path)), found)
+                yield _damage(f"{place}/{name}", record, record.claim(path), wrong, hasher)
+
+
+def _damage(full: str, record: Record, claim: Claim, wrong: tuple[Problem, str], hasher: Hasher) -> Damage:
+    problem, found = wrong
+    original = _original(full, claim, hasher) if _LIBRARY.search(full) and problem != "truncated" else None
+    return Damage(full, record.distribution.name, problem, _expected(claim), found, original=original)
+
+
+def _original(full: str, claim: Claim, hasher: Hasher) -> str | None:
+    """Return a file beside a library that has the recorded content, such as one renamed to `….bak`, or None."""
+    folder, name = os.path.split(full)
+    try:
+        with os.scandir(folder) as entries:
+            # Folk recipes move the file out of the way, and its new name begins with the old one.
+            near = sorted(e.path for e in entries if e.name.startswith(name) and e.is_file(follow_symlinks=False))
+        fitting = (path for path in near if path != full and os.stat(path).st_size == claim.size)
+        return next((path for path in fitting if hasher.matches(path, claim)), None)
+    except OSError:
+        return None
 
 
 def _written(path: str) -> float:
@@ -110,6 +131,9 @@ def _judge(
     full: str, status: os.stat_result | None, claims: list[Claim], written: float, hasher: Hasher
 ) -> tuple[Problem, str] | None:
     """Return what is wrong with a file, or None where it fits one of its claims or nothing can be told."""
+    if claims and all(claim.empty for claim in claims) and _LIBRARY.search(full):
+        # A link that a repair listed: whether it leads somewhere is for those to say who look for libraries.
+        return None
     if status is None:
         # Of an empty file nothing is lost: nvidia/__init__.py goes with the first of its owners that is removed.
         return None if claims and all(claim.size == 0 for claim in claims) else ("missing", "no such file")
@@ -131,6 +155,9 @@ def _judge(
         return "truncated" if status.st_size < min(sizes) else "altered", bytes_found
     # A shared file is written by its last owner, later than the RECORD of the others.
     if changed and len(claims) == 1 and hasher.matches(full, claims[0]) is False:
+        repaired = as_it_was(full)
+        if repaired is not None and hasher.matches(full, claims[0], repaired):
+            return None
         return "altered", f"{link or 'other content'} of the same size"
     return None
 

@@ -25,6 +25,11 @@ class Claim:
     digest: str
     size: int | None
 
+    @property
+    def empty(self) -> bool:
+        """Tell whether a RECORD says nothing of the content, as of what was placed after the installation."""
+        return not self.digest and self.size is None
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -68,6 +73,13 @@ class Records:
     def owner_of(self, path: str) -> str | None:
         """Return the distribution whose RECORD lists this absolute path, or None."""
         return self.owners.get(os.path.normpath(path))
+
+    def placed(self, path: str) -> bool:
+        """Tell whether this absolute path is listed without size and digest, as a repair lists its links."""
+        mine = (r for r in self.records if path.startswith(f"{r.distribution.location}/"))
+        names = ((r, path.removeprefix(f"{r.distribution.location}/")) for r in mine)
+        claims = [record.claim(name) for record, name in names if name in record.files]
+        return bool(claims) and all(claim.empty for claim in claims)
 
 
 def read_records(distributions: Iterable[Distribution]) -> Records:

@@ -8,21 +8,29 @@ import pytest
 from packaging.version import Version
 
 from gpu_doctor.checks.choices.torch_choice import companions, replacement
-from gpu_doctor.model.remedy import InstallPackages, RunByHand, command
+from gpu_doctor.model.remedy import InstallPackages, RemovePackages, RunByHand, Step, command
 from gpu_doctor.model.unknown import Unknown
 from tests.checks.judge import FACTS
-from tests.kit import dist, driver, gpu, host, interpreter, inventory
+from tests.kit import PREFIX, dist, driver, gpu, host, interpreter, inventory
 
 BLACKWELL = gpu("RTX 5090", (12, 0))
 TURING = gpu("Tesla T4", (7, 5))
 
 
 def chosen(*packages: Any, cuda_major: int | None = None, **changes: Any) -> InstallPackages:
-    remedy = replacement(inventory(*packages, **changes), FACTS, cuda_major=cuda_major)
-    assert remedy is not None
-    (step,) = remedy.steps
+    *_, step = chosen_steps(*packages, cuda_major=cuda_major, **changes)
     assert isinstance(step, InstallPackages)
     return step
+
+
+def chosen_steps(*packages: Any, cuda_major: int | None = None, **changes: Any) -> tuple[Step, ...]:
+    remedy = replacement(inventory(*packages, **changes), FACTS, cuda_major=cuda_major)
+    assert remedy is not None
+    return remedy.steps
+
+
+UV = (("uv", "pip"), f"{PREFIX}/bin/python")
+CPU = dist("torch", "2.8.0+cpu", built="2.8.0+cpu")
 
 
 def test_the_same_release_comes_as_another_build_named_by_its_tag() -> None:
@@ -31,18 +39,53 @@ def test_the_same_release_comes_as_another_build_named_by_its_tag() -> None:
     assert (step.requirements, step.torch_backend) == (("torch==2.7.1+cu128",), "cu128")
 
 
-def test_a_cpu_build_is_replaced_by_the_tagged_default_build() -> None:
-    step = chosen(dist("torch", "2.8.0+cpu", built="2.8.0+cpu"))
-    assert (step.requirements, step.torch_backend) == (("torch==2.8.0+cu128",), "cu128")
+def test_a_cpu_build_goes_before_the_default_build_of_its_release_comes() -> None:
+    assert chosen_steps(CPU) == (RemovePackages(*UV, ("torch",)), InstallPackages(*UV, ("torch==2.8.0",)))
 
 
 def test_companions_move_along_in_the_build_that_belongs() -> None:
-    step = chosen(
-        dist("torch", "2.8.0+cpu", built="2.8.0+cpu"),
+    vision, audio = (
         dist("torchvision", "0.23.0+cpu", built="0.23.0+cpu"),
         dist("torchaudio", "2.8.0+cpu", built="2.8.0+cpu"),
     )
-    assert step.requirements == ("torch==2.8.0+cu128", "torchvision==0.23.0+cu128", "torchaudio==2.8.0+cu128")
+    pins = ("torch==2.8.0", "torchvision==0.23.0", "torchaudio==2.8.0")
+    gone = ("torch", "torchvision", "torchaudio")
+    assert chosen_steps(CPU, vision, audio) == (RemovePackages(*UV, gone), InstallPackages(*UV, pins))
+    tagged = chosen(CPU, vision, audio, gpus=(gpu("P100", (6, 0)),))
+    assert tagged.requirements == ("torch==2.8.0+cu126", "torchvision==0.23.0+cu126", "torchaudio==2.8.0+cu126")
+
+
+def test_what_a_plain_requirement_changes_by_itself_is_not_removed_first() -> None:
+    here = (dist("torch", "2.6.0+cpu", built="2.6.0+cpu"), dist("torchvision", "0.21.0+cpu", built="0.21.0+cpu"))
+    steps = chosen_steps(*here, gpus=(BLACKWELL,))
+    assert steps == (InstallPackages(*UV, ("torch==2.8.0", "torchvision==0.23.0")),)
+
+
+def test_torchcodec_moves_along_where_the_new_torch_needs_another() -> None:
+    codec = dist("torchcodec", "0.2.1")
+    step = chosen(dist("torch", "2.6.0", cuda="12.4"), codec, gpus=(BLACKWELL,))
+    pin = step.requirements[-1]
+    fact = FACTS.torchcodec(Version(pin.removeprefix("torchcodec==")))
+    assert fact is not None
+    assert fact.fits(Version("2.8.0"))
+    stays = chosen(CPU, dist("torchcodec", str(fact.version)))
+    assert stays.requirements == ("torch==2.8.0",)
+    pinned = dist("whisperx", "3.4", requires=("torchcodec==0.2.1",))
+    held = chosen(dist("torch", "2.6.0", cuda="12.4"), codec, pinned, gpus=(BLACKWELL,))
+    assert held.requirements == ("torch==2.8.0",)
+
+
+def test_a_release_that_others_accept_comes_before_one_that_they_do_not() -> None:
+    here = dist("torch", "2.6.0", cuda="12.4")
+    free = chosen(here, gpus=(BLACKWELL,)).requirements
+    assert free == ("torch==2.8.0",)
+    held = chosen(here, dist("vllm", "0.10", requires=("torch==2.7.1",)), gpus=(BLACKWELL,))
+    assert held.requirements == ("torch==2.7.1+cu128",)
+
+
+def test_conda_chooses_builds_by_a_package_of_its_own() -> None:
+    (step,) = chosen_steps(dist("torch", "2.8.0", built="2.8.0", installer="conda"))
+    assert command(step) == f"conda install --yes --prefix {PREFIX} pytorch-gpu==2.8.0"
 
 
 def test_another_release_is_the_plain_default_with_its_companions() -> None:
@@ -82,7 +125,7 @@ def test_only_builds_with_a_wheel_for_this_python() -> None:
     ids=["hardware", "none", "python"],
 )
 def test_what_is_unknown_restricts_nothing(changes: dict[str, Any]) -> None:
-    assert chosen(dist("torch", "2.8.0+cpu", built="2.8.0+cpu"), **changes).requirements == ("torch==2.8.0+cu128",)
+    assert chosen(dist("torch", "2.8.0+cpu", built="2.8.0+cpu"), **changes).requirements == ("torch==2.8.0",)
 
 
 def test_a_machine_of_its_own_gets_its_own_builds() -> None:

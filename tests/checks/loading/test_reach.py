@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from gpu_doctor.checks.loading.reach import Gap, gaps, gaps_by_package
-from gpu_doctor.model.inventory import Distribution
+from gpu_doctor.checks.loading.reach import Gap, gaps, gaps_by_package, unless_lost
+from gpu_doctor.model.inventory import Damage, Distribution
 from gpu_doctor.model.libraries import Library, Resolution, Tried
-from gpu_doctor.model.unknown import DoesNotApply
+from gpu_doctor.model.unknown import CannotKnow, DoesNotApply
 from tests.kit import SITE, dist, inventory, lib, resolution
 
 
@@ -120,3 +122,23 @@ def test_cupy_opens_the_environments_libraries_by_their_path() -> None:
     assert not gap(dist("cuda-pathfinder", "1.9.0"))
     assert gap(dist("cuda-pathfinder", "1.9.0"), libraries=())
     assert gap()
+
+
+def test_a_library_that_waits_for_the_driver_alone_is_in_its_place() -> None:
+    """Parts of cuDNN 9.28 need libcuda.so.1; on a machine without a driver no search of theirs is ill."""
+    said = "not loaded: libcuda.so.1, needed by libcudnn_ops.so.9, is not found"
+    tried = (Tried(f"{SITE}/a/libcudnn_ops.so.9", "DT_RUNPATH of …", said),)
+    waits = resolution("a/libcudnn_graph.so.9", "a", "libcudnn_ops.so.9", found=None, tried=tried)
+    assert tuple(gaps(inventory(resolutions=(waits,)), "libcudnn")) == ()
+    other = replace(waits, tried=(replace(tried[0], outcome=said.replace("libcuda.so.1", "libz.so.1")),))
+    assert len(tuple(gaps(inventory(resolutions=(other,)), "libcudnn"))) == 1
+
+
+def test_what_was_lost_cannot_be_followed() -> None:
+    needs = resolution("a/a.so", "a", "libcudnn-1.so.9", found=None, how="needed")
+    lost = Damage(f"{SITE}/a/libcudnn-1.so.9", "a", "missing", "a file", "no such file")
+    here = inventory(resolutions=(needs,), damages=(lost,))
+    with pytest.raises(CannotKnow, match=r"libcudnn-1\.so\.9 is not where its package put it"):
+        unless_lost(here, "libcudnn")
+    unless_lost(here, "libcublas")
+    unless_lost(replace(here, damages=()), "libcudnn")

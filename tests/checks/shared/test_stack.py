@@ -18,7 +18,7 @@ from gpu_doctor.checks.shared.stack import (
     weight,
 )
 from gpu_doctor.model.inventory import Distribution, Manager
-from gpu_doctor.model.remedy import command
+from gpu_doctor.model.remedy import RunByHand, command
 from gpu_doctor.model.unknown import CannotKnow, DoesNotApply, Unknown
 from tests.kit import dist, interpreter, inventory
 
@@ -110,6 +110,32 @@ def test_the_tool_that_owns_the_environment_installs(manager: Manager, line: str
 )
 def test_and_removes(manager: Manager, line: str) -> None:
     assert command(remove(managed(manager), "onnxruntime")) == line
+
+
+def test_what_conda_installed_conda_changes() -> None:
+    here = inventory(
+        dist("torch", "2.8.0", installer="conda"),
+        dist("faster-whisper", "1.2.1"),
+        interpreter=interpreter(manager="conda"),
+    )
+    assert command(install(here, "torch==2.8.0+cu128", torch_backend="cu128")) == (
+        "conda install --yes --prefix /opt/app/venv pytorch-gpu==2.8.0"
+    )
+    assert command(install(here, "torch==2.8.0")) == "conda install --yes --prefix /opt/app/venv pytorch==2.8.0"
+    assert command(remove(here, "torch")) == "conda remove --yes --prefix /opt/app/venv pytorch"
+    assert command(install(here, "faster-whisper>=1.2")) == f"{PYTHON} -m pip install 'faster-whisper>=1.2'"
+
+
+@pytest.mark.parametrize(
+    ("manager", "files"), [("poetry", "pyproject.toml and poetry.lock"), ("pipenv", "Pipfile and Pipfile.lock")]
+)
+def test_a_manager_with_a_lock_is_told_itself_and_what_changes_there(manager: Manager, files: str) -> None:
+    here = inventory(dist("ctranslate2", "4.6.1"), interpreter=interpreter(manager=manager))
+    owns = f"{manager.capitalize()} owns this environment; changes {files}: "
+    added, removed = install(here, "ctranslate2>=4.6.3,<4.8.2", "whisperx"), remove(here, "ctranslate2")
+    assert isinstance(added, RunByHand) and isinstance(removed, RunByHand)
+    assert added.why == f"{owns}ctranslate2 4.6.1 -> >=4.6.3,<4.8.2, whisperx none -> any"
+    assert removed.why == f"{owns}ctranslate2 4.6.1 -> none"
 
 
 def test_a_prefix_without_a_named_python_still_has_a_command() -> None:

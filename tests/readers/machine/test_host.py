@@ -431,3 +431,21 @@ def test_a_secret_at_the_cut_is_removed_whole() -> None:
 def test_values_are_bounded_and_can_be_written_as_text() -> None:
     assert len(variables(LD_LIBRARY_PATH="/opt/app:" * 10_000)["LD_LIBRARY_PATH"]) == 4096
     assert variables(LD_PRELOAD=os.fsdecode(b"/opt/\xff.so"))["LD_PRELOAD"].encode() == "/opt/\ufffd.so".encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n', "ubuntu debian"),
+        ("ID='rocky'\nID_LIKE=\"rhel centos fedora\"\n", "rocky rhel centos fedora"),
+        ("ID=arch\n", "arch"),
+        ("ID=$(reboot)\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_distribution_is_what_os_release_calls_it(tmp_path: Path, text: str, names: str) -> None:
+    machine = Machine(tmp_path)
+    assert machine.host().distribution == ""
+    assert machine.file("/usr/lib/os-release", text).host().distribution == names
+    machine.file("/usr/lib/os-release", "ID=other\n").file("/etc/os-release", text or "ID=\n")
+    assert machine.host().distribution == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +177,57 @@ def test_many_damages_are_counted_and_libraries_told_first(tmp_path: Path) -> No
     assert f"{tmp_path}/pkg/zz.so" in {d.path for d in found}
     assert found[-1] == Damage(f"{info}/RECORD", "pkg", "missing", "its other files", "102 more not as recorded", 102)
     assert list(found[:-1]) == sorted(found[:-1], key=lambda d: d.path)
+
+
+@pytest.mark.parametrize("suffix", [".bak", ".ORIG", "~"])
+def test_the_file_that_was_moved_out_of_the_way_is_named(site: Path, suffix: str) -> None:
+    (site / LIBRARY).rename(site / f"{LIBRARY}{suffix}")
+    (found,) = damages(site)
+    assert (found.problem, found.original) == ("missing", f"{site}/{LIBRARY}{suffix}")
+    (site / "other.so").write_bytes(b"other")
+    (site / LIBRARY).symlink_to("../../other.so")
+    (found,) = damages(site)
+    assert (found.problem, found.original) == ("altered", f"{site}/{LIBRARY}{suffix}")
+
+
+def test_a_copy_of_other_content_is_no_original(site: Path) -> None:
+    (site / LIBRARY).write_bytes(CONTENT * 2)
+    (site / f"{LIBRARY}.bak").write_bytes(CONTENT[::-1])
+    (site / f"{LIBRARY}.old").symlink_to("nowhere")
+    (site / f"{LIBRARY}.dir").mkdir()
+    assert [d.original for d in damages(site)] == [None]
+
+
+def test_an_original_is_looked_for_where_a_library_was_altered_or_lost(tmp_path: Path) -> None:
+    install(tmp_path, "pkg", files={"pkg/a.py": b"abc", LIBRARY: CONTENT})
+    for path in ("pkg/a.py", LIBRARY):
+        (tmp_path / path).rename(tmp_path / f"{path}.bak")
+    (tmp_path / LIBRARY).write_bytes(b"cut")
+    assert [(d.problem, d.original) for d in damages(tmp_path)] == [("missing", None), ("truncated", None)]
+
+
+def test_a_link_that_a_repair_listed_is_no_file_of_the_package(tmp_path: Path) -> None:
+    """Where it leads nowhere, or is gone, the rules about libraries have a say, not those about files."""
+    install(tmp_path, "pkg", files={LIBRARY: CONTENT}, extra_lines="pkg/lib/b.so.9,,\npkg/lib/c.so.9,,\npkg/d.py,,\n")
+    (tmp_path / "pkg/lib/b.so.9").symlink_to("nowhere")
+    assert [d.path for d in damages(tmp_path)] == [f"{tmp_path}/pkg/d.py"]
+
+
+def elf(flags: int, rest: bytes = b"code") -> bytes:
+    """A library with one program header: that of the stack."""
+    head = b"\x7fELF\x02\x01".ljust(32, b"\0") + struct.pack("<Q", 64) + bytes(14) + struct.pack("<HH", 56, 1)
+    return head.ljust(64, b"\0") + struct.pack("<II", 0x6474E551, flags).ljust(56, b"\0") + rest
+
+
+def test_a_library_that_was_rid_of_its_executable_stack_is_whole(tmp_path: Path) -> None:
+    """A known repair, which changes one bit."""
+    install(tmp_path, "pkg", files={LIBRARY: elf(7)})
+    (tmp_path / LIBRARY).write_bytes(elf(6))
+    assert damages(tmp_path) == ()
+    (tmp_path / LIBRARY).write_bytes(elf(6, b"edoc"))
+    assert [(d.problem, d.found) for d in damages(tmp_path)] == [("altered", "other content of the same size")]
+    (tmp_path / LIBRARY).write_bytes(elf(5))
+    assert [d.problem for d in damages(tmp_path)] == ["altered"]
 
 
 def examined(prefix: Path) -> tuple[object, ...]:

@@ -85,6 +85,13 @@ def test_paths_that_leave_the_environment_are_observed_and_ignored(tmp_path: Pat
     assert not any("etc" in path for path in found.owners)
 
 
+def test_what_was_placed_later_is_listed_without_size_and_digest(tmp_path: Path) -> None:
+    install(tmp_path, "package", files={"a.so": b""}, extra_lines="b.so,,\n")
+    found = records(tmp_path)
+    assert [found.placed(f"{tmp_path}/{name}") for name in ("a.so", "b.so", "c.so")] == [False, True, False]
+    assert not found.placed("/elsewhere/b.so")
+
+
 def test_an_unreadable_record_is_observed(tmp_path: Path) -> None:
     info = install(tmp_path, "package")
     (info / "RECORD").unlink()
