@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from gpu_doctor import __version__
-from gpu_doctor.collect.target import place_of
+from gpu_doctor.collect.target import place_of, project_of
 from gpu_doctor.doctor import Asking, examine
+from gpu_doctor.errors import DoctorError, UsageError
 from gpu_doctor.fix import journal, workshop
 from gpu_doctor.fix.executor import Executor
 from gpu_doctor.fix.ground import Ground, OutOfBounds
 from gpu_doctor.fix.obstacles import obstacles, signature
-from gpu_doctor.fix.planner import make_plan, meant
+from gpu_doctor.fix.planner import make_plan, meant, with_pins
 from gpu_doctor.fix.proof import proven, worse
 from gpu_doctor.fix.scripts import activated
 from gpu_doctor.fix.steps import Hands, NotDone
@@ -20,7 +22,7 @@ from gpu_doctor.model.case import Case
 from gpu_doctor.model.finding import Finding
 from gpu_doctor.model.past import PastRepair
 from gpu_doctor.model.plan import Plan, Treatment, Wish
-from gpu_doctor.model.remedy import EditPins, Step
+from gpu_doctor.model.remedy import EditPins, Remedy, Step
 from gpu_doctor.model.repair import Healing, Outcome
 from gpu_doctor.model.target import Target
 
@@ -51,7 +53,7 @@ class Healer:
     def plan(self) -> Healing:
         """Look, judge and plan; change nothing."""
         case = self._look()
-        plan = make_plan(case, self.wish)
+        plan = self._planned(case)
         return Healing(case, plan, case, remaining=_remaining(case, plan, self.wish))
 
     def heal(self) -> Healing:
@@ -84,6 +86,11 @@ class Healer:
         (case,) = examine(self.target, environ, asking=self.asking, progress=self.talk.progress).cases
         return case
 
+    def _planned(self, case: Case, tried: Collection[str] = ()) -> Plan:
+        """Plan; what is to last is pinned in the project from which the environment is synced, too."""
+        project = project_of(case.inventory.interpreter.prefix) if self.wish.prefer == "durable" else None
+        return with_pins(make_plan(case, self.wish, tried), project)
+
     def _agreed(self, case: Case, plan: Plan) -> bool:
         """Ask for consent to the steps that were not consented to before."""
         steps = {step for treatment in plan.treatments for step in treatment.steps}
@@ -106,7 +113,7 @@ class Healer:
                 outcome, case = self._treat(plan.treatments[0], case, executor, hands)
                 outcomes.append(outcome)
                 tried.add(outcome.treatment.finding.fingerprint)
-                plan = make_plan(case, self.wish, tried)
+                plan = self._planned(case, tried)
                 if plan.treatments and not self._agreed(case, plan):
                     break
         finally:
@@ -148,7 +155,7 @@ class Healer:
                 if worsened:
                     raise NotDone(f"it made something else fail: {worsened[0].message}")
                 return after
-            plan = make_plan(after, self.wish)
+            plan = self._planned(after)
             further = next((t for t in plan.treatments if t.finding.fingerprint == finding.fingerprint), None)
             if further is None or set(further.steps) <= done:
                 break
@@ -181,6 +188,53 @@ def _remaining(case: Case, plan: Plan, wish: Wish) -> tuple[Finding, ...]:
     return tuple(f for f in meant(case, wish.names) if f.severity == "error" or f.fingerprint in treatable)
 
 
+def write_pins(
+    target: Target,
+    environ: Mapping[str, str],
+    path: str,
+    pins: tuple[str, ...],
+    agreed: Callable[[str, str], bool],
+    progress: Callable[[str], None],
+) -> str | None:
+    """Write pins into a project's file and return the repair's id; None where it holds them already.
+
+    `agreed` is asked with the text before and after, and nothing is written where it says no. The journal is that of
+    the environment for which the pins are. Raise UsageError for a file that cannot hold pins.
+    """
+    prefix, _ = place_of(target, environ)
+    real = os.path.realpath(path)
+    old = _read_text(real)
+    new = _edited(real, old, pins)
+    if new == old or not agreed(old, new):
+        return None
+    step = EditPins(real, pins)
+    remedy = Remedy(f"Pin {len(pins)} versions in {os.path.basename(path)}.", "ask", (step,))
+    finding = Finding("pins", "note", real, "Versions that go together are to be pinned.", (), remedy)
+    with workshop.workshop(prefix, progress):
+        book = journal.begin(prefix, f"pins --write {path}", __version__, (real,))
+        executor = Executor(Hands(Ground(prefix, (real,)), environ, _edited), book, progress)
+        executor.open(Treatment(finding, remedy, (step,)))
+        try:
+            executor.do((step,))
+        except NotDone as error:
+            _take_back(executor, str(error))
+            workshop.end(book, "rolled back")
+            raise DoctorError(f"{path} was not changed: {error}") from error
+        executor.keep()
+        workshop.end(book, "kept")
+    return book.id
+
+
+def _read_text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def undo(
     target: Target, environ: Mapping[str, str], name: str | None, progress: Callable[[str], None]
 ) -> PastRepair | None:
@@ -208,8 +262,6 @@ def history(target: Target, environ: Mapping[str, str]) -> tuple[PastRepair, ...
 
 
 def _chosen(prefix: str, name: str | None) -> journal.Journal | None:
-    from gpu_doctor.errors import UsageError
-
     known = journal.journals(prefix)
     if name is None:
         return next((one for one in known if journal.past(one).can_be_undone), None)

@@ -18,4 +18,7 @@ if [ ! -e "$ready" ] || [ pyproject.toml -nt "$ready" ]; then
     touch "$ready"
 fi
 
+# The fast suite on every core; what the others build or crash would get in each other's way.
+[ $# -gt 0 ] || set -- -n auto --dist loadfile
+
 exec "$env/bin/python" -m pytest -m 'not lab and not slow and not gpu' "$@" # the last -m counts

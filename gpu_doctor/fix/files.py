@@ -101,11 +101,23 @@ def put(ground: Ground, change: Change, shelf: Shelf) -> None:
             _make(new, staged, name, folder, shelf)
             if not isinstance(new, Saved):
                 own_like(staged, os.path.dirname(change.path))
-            os.rename(staged, name, dst_dir_fd=folder)
+            _move(staged, name, folder)
             # Renaming one name of a file onto another name of the same file does nothing at all.
             with suppress(FileNotFoundError):
                 os.unlink(staged)
         os.fsync(folder)
+
+
+def _move(staged: str, name: str, folder: int) -> None:
+    """Rename into place; a project's file may lie on another file system, where it is made beside its place first."""
+    try:
+        os.rename(staged, name, dst_dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = f".gpu-doctor-{name}"
+        shutil.copy2(staged, f"/proc/self/fd/{folder}/{beside}", follow_symlinks=False)
+        os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _make(new: NewLink | NewFile | Saved, staged: str, name: str, folder: int, shelf: Shelf) -> None:

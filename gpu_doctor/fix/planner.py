@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -12,7 +13,16 @@ from gpu_doctor.fix.topics import concerns
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.finding import Finding
 from gpu_doctor.model.plan import HeldBack, Plan, Treatment, Wish
-from gpu_doctor.model.remedy import InstallPackages, MakeLink, Remedy, RemoveFile, RemovePackages, SetVariable, Step
+from gpu_doctor.model.remedy import (
+    EditPins,
+    InstallPackages,
+    MakeLink,
+    Remedy,
+    RemoveFile,
+    RemovePackages,
+    SetVariable,
+    Step,
+)
 
 
 def make_plan(case: Case, wish: Wish, tried: Collection[str] = ()) -> Plan:
@@ -40,6 +50,20 @@ def make_plan(case: Case, wish: Wish, tried: Collection[str] = ()) -> Plan:
         steps = tuple(step for step in chosen.steps if step not in done)
         treatments.append(Treatment(finding, chosen, (*steps, *record_steps(case.inventory, steps)), instead))
     return Plan(tuple(treatments), tuple(held_back))
+
+
+def with_pins(plan: Plan, project: str | None) -> Plan:
+    """Return the plan with what it installs pinned in the project's file, so that the next sync keeps it."""
+    if project is None:
+        return plan
+    return replace(plan, treatments=tuple(_pinned(treatment, project) for treatment in plan.treatments))
+
+
+def _pinned(treatment: Treatment, project: str) -> Treatment:
+    installs = [step for step in treatment.steps if isinstance(step, InstallPackages) and step.tool == ("uv", "pip")]
+    requirements = tuple(dict.fromkeys(text for step in installs for text in step.requirements))
+    steps = (*treatment.steps, *((EditPins(project, requirements),) if requirements else ()))
+    return replace(treatment, steps=steps)
 
 
 def meant(case: Case, names: tuple[str, ...]) -> tuple[Finding, ...]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from gpu_doctor.errors import DoctorError
 from gpu_doctor.fix import execstack, records
 from gpu_doctor.fix.files import state
 from gpu_doctor.fix.ground import Ground
@@ -88,13 +93,35 @@ def _edits(step: Step, hands: Hands) -> Iterator[Change]:
         except ValueError as error:
             raise NotDone(f"{step.path} is {error}") from error
     elif isinstance(step, EditPins):
-        content = _read(hands, step.path)[0] if os.path.lexists(step.path) else b""
-        text = hands.edit_pins(os.path.basename(step.path), content.decode("utf-8"), step.requirements)
-        yield from _rewritten(step.path, content, text.encode("utf-8"))
+        yield from _pins(step, hands)
     elif isinstance(step, SetVariable):
         yield from changed_scripts(step, hands.ground, hands.environ)
     else:
         raise NotDone("it is for a person to do")
+
+
+def _pins(step: EditPins, hands: Hands) -> Iterator[Change]:
+    content = _read(hands, step.path)[0] if os.path.lexists(step.path) else b""
+    exact = tuple(_exact(text, hands.ground) for text in step.requirements)
+    try:
+        text = hands.edit_pins(os.path.basename(step.path), content.decode("utf-8"), exact)
+    except (DoctorError, UnicodeDecodeError) as error:
+        raise NotDone(f"{step.path} cannot be edited: {error}") from error
+    yield from _rewritten(step.path, content, text.encode("utf-8"))
+
+
+def _exact(text: str, ground: Ground) -> str:
+    """Return a requirement as an exact pin; one that leaves a choice is pinned to what is installed by now."""
+    need = Requirement(text)
+    if any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in need.specifier):
+        return text
+    name = canonicalize_name(need.name).replace("-", "_")
+    found = glob.glob(f"{glob.escape(ground.real)}/lib/python3*/site-packages/*.dist-info")
+    named = (os.path.basename(path).removesuffix(".dist-info").rpartition("-") for path in found)
+    version = next((after for before, _, after in named if canonicalize_name(before).replace("-", "_") == name), None)
+    if version is None:
+        raise NotDone(f"{need.name} is not installed, so there is no version to pin")
+    return f"{need.name}=={version}"
 
 
 def _present_record(record: str) -> str:
