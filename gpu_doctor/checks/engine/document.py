@@ -1,4 +1,4 @@
-"""Write docs/rules from the rules: `python -m gpu_doctor.checks.engine.document [--check]`."""
+"""Write docs/rules and docs/remedies from the rules: `python -m gpu_doctor.checks.engine.document [--check]`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gpu_doctor.model.probes import Kind
 
 COMMAND = "python -m gpu_doctor.checks.engine.document"
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "rules"
+REMEDIES = FOLDER.with_name("remedies")
 INDEX = "README.md"
 
 _GENERATED = f"<!-- Written by `{COMMAND}` from the rule's own file; change that. -->"
@@ -35,6 +36,7 @@ _ASKS: dict[Kind, str] = {
     "cufft": "where a transform fails, experiments tell its causes apart",
 }
 
+_HEALS = ("What to do", "What does not heal")
 # A paragraph of a rule's docstring that begins like this gets the words as its heading.
 _HEADING = re.compile(r"^((?:What|Why|How)\b[^.\n]{0,40})\.\s+")
 
@@ -47,6 +49,15 @@ def pages(rules: Iterable[LoadedRule]) -> dict[str, str]:
             raise ValueError(f"{item.origin} could not be loaded: {item.broken}")
     found = {f"{item.rule.id}.md": _joined(_page(item, known)) for item in known}
     return {INDEX: _joined(_index(known)), **found}
+
+
+def remedies(rules: Iterable[LoadedRule]) -> dict[str, str]:
+    """Return the text of every remedy's page by file name: what heals, what does not, and how to do and undo it."""
+    known = tuple(rules)
+    index = [f"- [{item.rule.id}]({item.rule.id}.md): {item.rule.title}" for item in known]
+    head = f"# Remedies\n{_GENERATED}\n\nHow a repair works and is taken back: [repair.md](../repair.md)."
+    pages = {f"{item.rule.id}.md": _joined(_remedy(item)) for item in known}
+    return {INDEX: _joined((head, "\n".join(index))), **pages}
 
 
 def stale(wanted: dict[str, str], folder: Path) -> tuple[str, ...]:
@@ -65,15 +76,17 @@ def write(wanted: dict[str, str], folder: Path) -> None:
             (folder / name).unlink()
 
 
-def main(arguments: Sequence[str], folder: Path = FOLDER) -> str | None:
+def main(arguments: Sequence[str], folder: Path = FOLDER, healing: Path = REMEDIES) -> str | None:
     """Write the pages, or with `--check` only name those that are not what the rules say; None where all is well."""
     # What other installed packages add is theirs to document.
-    wanted = pages(item for item in load_rules() if item.origin.startswith("gpu_doctor.checks."))
+    rules = [item for item in load_rules() if item.origin.startswith("gpu_doctor.checks.")]
+    both = ((pages(rules), folder), (remedies(rules), healing))
     if "--check" not in arguments:
-        write(wanted, folder)
+        for wanted, place in both:
+            write(wanted, place)
         return None
-    names = stale(wanted, folder)
-    return f"not what the rules say: {', '.join(f'docs/rules/{name}' for name in names)}: {COMMAND}" if names else None
+    names = [f"docs/{place.name}/{name}" for wanted, place in both for name in stale(wanted, place)]
+    return f"not what the rules say: {', '.join(names)}: {COMMAND}" if names else None
 
 
 def _index(rules: tuple[LoadedRule, ...]) -> Iterator[str]:
@@ -100,6 +113,22 @@ def _page(loaded: LoadedRule, rules: tuple[LoadedRule, ...]) -> Iterator[str]:
         yield "## Error texts that it explains\n\nAs regular expressions:"
         yield "\n".join(("```text", *rule.symptoms, "```"))
     yield from _relations(rule, [item.rule for item in rules])
+
+
+def _remedy(loaded: LoadedRule) -> Iterator[str]:
+    rule = loaded.rule
+    yield f"# How {rule.id} is healed\n{_GENERATED}"
+    yield f"**{rule.title}.** What it is and how it is told: [{rule.id}](../rules/{rule.id}.md)."
+    for paragraph in loaded.doc.split("\n\n"):
+        heading = _HEADING.match(paragraph)
+        if heading and heading[1].startswith(_HEALS):
+            yield f"## {heading[1]}\n\n{paragraph[heading.end() :]}"
+    yield f"""```console
+gpu-doctor fix {rule.id} --dry-run         # the plan, with the price of each remedy
+gpu-doctor fix {rule.id}                   # asks, applies, proves; undone where it does not heal
+gpu-doctor undo                            # every byte as it was
+```"""
+    yield "What needs root, a reboot or a driver is shown with its commands and left to you: [repair.md](../repair.md)."
 
 
 def _asks(rule: Rule) -> Iterator[str]:

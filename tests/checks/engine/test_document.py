@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_doctor.checks.engine.document import _ASKS, FOLDER, main, pages, stale, write
-from gpu_doctor.checks.engine.registry import LoadedRule
+from gpu_doctor.checks.engine.document import _ASKS, FOLDER, main, pages, remedies, stale, write
+from gpu_doctor.checks.engine.registry import LoadedRule, load_rules
 from gpu_doctor.model.finding import Rule
 from gpu_doctor.model.probes import KINDS
 
@@ -87,13 +87,23 @@ def test_stale_pages_are_named_and_written(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_checks_and_fails(tmp_path: Path) -> None:
-    complaint = main(["--check"], tmp_path)
+    places = (tmp_path / "rules", tmp_path / "remedies")
+    complaint = main(["--check"], *places)
     assert complaint is not None
     assert "docs/rules/README.md" in complaint
+    assert "docs/remedies/README.md" in complaint
     assert list(tmp_path.iterdir()) == []
-    assert main([], tmp_path) is None
-    assert main(["--check"], tmp_path) is None
-    assert (tmp_path / "kernel-image-missing.md").exists()
+    assert main([], *places) is None
+    assert main(["--check"], *places) is None
+    assert all((place / "kernel-image-missing.md").exists() for place in places)
+
+
+def test_a_remedys_page_says_what_heals_what_does_not_and_how_to_take_it_back() -> None:
+    page = remedies(load_rules())["cudnn-unreachable.md"]
+    assert "## What to do\n\n`gpu-doctor fix cudnn-unreachable` places links" in page
+    assert "## What does not heal it\n\nOne link" in page
+    assert "## Why it matters" not in page
+    assert "gpu-doctor undo" in page
 
 
 def test_the_pages_of_this_repository_have_their_place() -> None:
