@@ -127,3 +127,50 @@ def test_a_real_environment_that_is_empty(tmp_path: Path, capsys: pytest.Capture
     where = ("--prefix", str(tmp_path / "env"), "--gpu", "Tesla T4", "--driver", "535.104.05")
     assert run(["pins", "torch", "torchaudio", *where]) == 0
     assert "torchaudio==" in capsys.readouterr().out
+
+
+# --- Writing into a project's file --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Make an environment with a torch of an odd release, and a project that asks for it."""
+    site = tmp_path / ".venv/lib/python3.11/site-packages/ctranslate2-4.8.1.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: ctranslate2\nVersion: 4.8.1\n")
+    (site / "RECORD").write_text("ctranslate2-4.8.1.dist-info/METADATA,,\n")
+    (tmp_path / ".venv/pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.7\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\ndependencies = ["ctranslate2==4.6.1"] # ours\n')
+    return tmp_path
+
+
+def called(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gpu_doctor", *arguments, "--prefix", str(project / ".venv")]
+    return subprocess.run(command, capture_output=True, text=True, cwd=project, stdin=subprocess.DEVNULL)
+
+
+def test_writing_shows_the_difference_keeps_comments_and_can_be_undone(project: Path) -> None:
+    file = project / "pyproject.toml"
+    before = file.read_text()
+    done = called(project, "pins", "--write", "pyproject.toml", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert '-dependencies = ["ctranslate2==4.6.1"] # ours' in done.stdout
+    assert 'dependencies = ["ctranslate2==4.8.1"] # ours' in file.read_text()
+    assert called(project, "pins", "--write", "pyproject.toml", "--yes").stdout == "pyproject.toml: nothing written.\n"
+    assert called(project, "undo", "--yes").returncode == 0
+    assert file.read_text() == before
+
+
+def test_writing_needs_consent(project: Path) -> None:
+    before = (project / "pyproject.toml").read_text()
+    done = called(project, "pins", "--write", "pyproject.toml")
+    assert (done.returncode, (project / "pyproject.toml").read_text()) == (1, before)
+    assert done.stderr.startswith("gpu-doctor: nobody is here to consent: nothing was changed\n")
+
+
+@pytest.mark.parametrize("name", ["Pipfile", "uv.lock", "no/such/folder/constraints.txt", "."])
+def test_a_file_that_cannot_be_written_is_refused_in_one_line(project: Path, name: str) -> None:
+    done = called(project, "pins", "--write", name, "--yes")
+    assert done.returncode in (1, 2, 3)
+    assert done.stderr.startswith("gpu-doctor: ")
+    assert "Traceback" not in done.stderr
