@@ -138,10 +138,18 @@ def test_a_finding_that_stays_is_said_and_nothing_is_left(world: World) -> None:
 def test_what_breaks_something_else_is_undone(world: World) -> None:
     before = tree(world.prefix, inodes=True)
     sick = world.case(ill("cudnn-unreachable", world.link("a")))
-    healing = world.heal(sick, world.case(ill("kernel-image-missing")))
+    broken = world.case(ill("kernel-image-missing"))
+    healing = world.heal(sick, broken, broken)
     assert outcome(healing) == [("cudnn-unreachable", False, "it made something else fail: kernel-image-missing.")]
     assert healing.after == sick
     assert tree(world.prefix, inodes=True) == before
+
+
+def test_what_only_came_too_late_on_a_busy_machine_is_not_broken(world: World) -> None:
+    sick = world.case(ill("cudnn-unreachable", world.link("a")))
+    healing = world.heal(sick, world.case(ill("kernel-image-missing")), world.case())
+    assert outcome(healing) == [("cudnn-unreachable", True, "")]
+    assert world.there("a")
 
 
 @pytest.mark.parametrize("status", ["skipped", "crashed"])

@@ -116,10 +116,13 @@ def conflicts(ground: Ground, journal: Journal, treatments: list[Deeds]) -> list
     for line in _newest_first(treatments):
         if "path" in line:
             allowed.setdefault(line["path"], set()).update((line["before"], line["after"]))
-    wrong = [path for path, states in allowed.items() if state(ground, path) not in states]
     folders = [os.path.join(journal.folder, line["tree"]) for line in _newest_first(treatments) if "tree" in line]
-    # What one run of a manager left, the next one may have changed: any state of the way is this repair's own.
+    # What one run of a manager left, the next one may have changed: any state of the way is this repair's own. The same
+    # holds for a path that was changed both by a deed of its own and with a package.
     found = tuple(d for folder in folders if _settled(folder) for d in snapshot.differences(ground, folder))
+    with_packages = {os.path.join(ground.real, item.path) for item in found}
+    alone = {path: states for path, states in allowed.items() if os.path.realpath(path) not in with_packages}
+    wrong = [path for path, states in alone.items() if path not in with_packages and state(ground, path) not in states]
     return wrong + snapshot.conflicts(ground, found, allowed)
 
 

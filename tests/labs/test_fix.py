@@ -93,8 +93,16 @@ def test_cudnn_of_every_release_that_bundles_its_loader(patient: Callable[[str],
     assert not works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
 
 
-@pytest.mark.parametrize("name", ["folk-fixed", "whisperx-cudnn", "dangling"])
-@pytest.mark.parametrize("prefer", ["minimal", "durable"])
+@pytest.mark.parametrize(
+    ("name", "prefer"),
+    [
+        ("folk-fixed", "minimal"),
+        ("folk-fixed", "durable"),
+        ("dangling", "minimal"),
+        ("dangling", "durable"),
+        ("whisperx-cudnn", "minimal"),
+    ],
+)
 def test_cudnn_where_earlier_recipes_left_their_links(
     patient: Callable[[str], Patient], name: str, prefer: str
 ) -> None:
