@@ -169,7 +169,13 @@ class Healer:
             if not self._agreed(after, Plan((further,), ())):
                 raise NotDone("its second part was not wished")
             steps = further.steps
-        raise NotDone("the finding is still there afterwards")
+        raise NotDone(_still(finding, after))
+
+
+def _still(finding: Finding, after: Case) -> str:
+    """Return why a finding counts as there: unchanged, or what the same illness turned into."""
+    now = next((f for f in after.findings if f.fingerprint == finding.fingerprint), finding)
+    return "the finding is still there afterwards" if now.message == finding.message else f"afterwards: {now.message}"
 
 
 def _take_back(executor: Executor, why: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,13 @@ def test_a_finding_that_stays_is_said_and_nothing_is_left(world: World) -> None:
     assert tree(world.prefix, inodes=True) == before
     told = journal.past(only_journal(world.prefix))
     assert (told.ending, told.treatments[0].why) == ("rolled back", "the finding is still there afterwards")
+
+
+def test_what_the_illness_turned_into_is_said(world: World) -> None:
+    finding = ill("cudnn-unreachable", world.link("a"))
+    healing = world.heal(world.case(finding), world.case(replace(finding, message="It crashes now.")))
+    assert outcome(healing) == [("cudnn-unreachable", False, "afterwards: It crashes now.")]
+    assert not world.there("a")
 
 
 def test_what_breaks_something_else_is_undone(world: World) -> None:

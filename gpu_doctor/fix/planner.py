@@ -68,11 +68,12 @@ def _pinned(treatment: Treatment, project: str) -> Treatment:
 
 def meant(case: Case, names: tuple[str, ...]) -> tuple[Finding, ...]:
     """Return the primary findings, other than notes, that these names mean, by themselves or by what they explain."""
+    prefix = case.inventory.interpreter.prefix
     causes = {finding.fingerprint: finding for finding in case.findings}
     found: dict[str, Finding] = {}
     for finding in case.findings:
         cause = causes.get(finding.consequence_of or "", finding)
-        if cause.severity != "note" and concerns(finding, names):
+        if cause.severity != "note" and concerns(finding, names, prefix):
             found.setdefault(cause.fingerprint, cause)
     return tuple(finding for finding in case.findings if finding.fingerprint in found)
 

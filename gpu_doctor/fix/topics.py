@@ -8,7 +8,7 @@ from gpu_doctor.model.finding import Finding
 
 ALL = "all"
 
-# Matched against a finding's rule and its seats: distributions, files, variables, `import NAME`.
+# Matched against a finding's rule and its seats: distributions, files within the environment, variables, `import NAME`.
 TOPICS = {
     "cudnn": re.compile(r"cudnn"),
     "onnxruntime": re.compile(r"onnxruntime|^ort-"),
@@ -23,13 +23,15 @@ TOPICS = {
 }
 
 
-def concerns(finding: Finding, names: tuple[str, ...]) -> bool:
+def concerns(finding: Finding, names: tuple[str, ...], prefix: str) -> bool:
     """Tell whether a finding is meant by any of these topics and rule ids; by none at all everything is meant."""
-    return not names or any(_meant(finding, name) for name in names)
+    return not names or any(_meant(finding, name, prefix) for name in names)
 
 
-def _meant(finding: Finding, name: str) -> bool:
+def _meant(finding: Finding, name: str, prefix: str) -> bool:
     if name in (ALL, finding.rule):
         return True
     topic = TOPICS.get(name)
-    return topic is not None and any(topic.search(word) for word in (finding.rule, *finding.seats))
+    # Where somebody keeps the environment (~/torch-trials/venv) tells nothing about a file in it.
+    seats = (seat.removeprefix(prefix) for seat in finding.seats)
+    return topic is not None and any(topic.search(word) for word in (finding.rule, *seats))

@@ -10,7 +10,7 @@ from gpu_doctor.model import plain
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.finding import Finding
 from tests.checks.judge import judge_all
-from tests.kit import SITE
+from tests.kit import PREFIX, SITE
 from tests.patients.record import HERE
 
 
@@ -91,23 +91,30 @@ PROVIDER = f"{SITE}/onnxruntime/capi/libonnxruntime_providers_cuda.so"
 )
 def test_a_finding_belongs_to_these_topics(rule: str, seats: tuple[str, ...], topics: set[str]) -> None:
     finding = Finding(rule, "error", "it", "It.", (), seats=seats)
-    assert {topic for topic in TOPICS if concerns(finding, (topic,))} == topics
+    assert {topic for topic in TOPICS if concerns(finding, (topic,), PREFIX)} == topics
 
 
 FINDING = Finding("driver-missing", "error", "driver", "No driver.", (), seats=("driver",))
 
 
 def test_no_name_and_all_mean_everything() -> None:
-    assert concerns(FINDING, ())
-    assert concerns(FINDING, (ALL,))
+    assert concerns(FINDING, (), PREFIX)
+    assert concerns(FINDING, (ALL,), PREFIX)
 
 
 def test_a_rule_id_means_that_rule() -> None:
-    assert concerns(FINDING, ("driver-missing",))
-    assert not concerns(FINDING, ("driver-too-old",))
-    assert not concerns(FINDING, ("driver",))
+    assert concerns(FINDING, ("driver-missing",), PREFIX)
+    assert not concerns(FINDING, ("driver-too-old",), PREFIX)
+    assert not concerns(FINDING, ("driver",), PREFIX)
 
 
 def test_any_of_several_names_is_enough() -> None:
-    assert concerns(FINDING, ("cudnn", "driver-missing"))
-    assert not concerns(FINDING, ("cudnn", "torch"))
+    assert concerns(FINDING, ("cudnn", "driver-missing"), PREFIX)
+    assert not concerns(FINDING, ("cudnn", "torch"), PREFIX)
+
+
+@pytest.mark.parametrize("topic", sorted(TOPICS))
+def test_the_place_where_somebody_keeps_the_environment_means_no_topic(topic: str) -> None:
+    prefix = "/opt/cudnn/onnxruntime/torch/ctranslate2/libx.so"
+    finding = Finding("driver-missing", "error", "it", "It.", (), None, seats=(f"{prefix}/share/data",))
+    assert not concerns(finding, (topic,), prefix)
