@@ -92,6 +92,12 @@ class Pending:
         else:
             self._leash.ring(bell)
 
+    def told(self) -> Told:
+        """Return what the child has told so far."""
+        if self._answer is not None:
+            return self._answer.told
+        return self._channel.told() if self._channel is not None else Told()
+
     def release(self) -> None:
         """Begin to end the child; do not wait for it."""
         if self._leash is not None:

@@ -28,7 +28,8 @@ class Told:
     """Hold what a child told before it ended: `result` has the key `answer` or `raised` where it came so far.
 
     `trials` are its finished experiments (of too many, the first ones and the last), `doing` the one that it had begun,
-    `loading` the library that it last began to load, `stack` its frames at its death, the innermost first.
+    `loading` the library that it last began to load, `stack` its frames at its death, the innermost first. `stage` are
+    its words for what it does, `done` which share of the whole is done, `part` what it knew so far of its answer.
     """
 
     started: bool = False
@@ -37,6 +38,9 @@ class Told:
     doing: str = ""
     loading: str = ""
     stack: tuple[str, ...] = ()
+    stage: str = ""
+    done: float | None = None
+    part: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Channel:
@@ -116,6 +120,11 @@ def _note(told: Told, entry: Mapping[str, Any]) -> None:
         del told.trials[_TRIALS:]
         told.trials.append(entry)
         told.doing = ""
+    elif "stage" in entry:
+        told.stage = _plain(entry["stage"])
+        told.done = float(entry["done"]) if isinstance(entry.get("done"), (int, float)) else None
+    elif "part" in entry:
+        told.part = entry["part"] if isinstance(entry["part"], dict) else {}
     elif "loading" in entry:
         told.loading = _plain(entry["loading"])
     elif "started" in entry:
