@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gpu_doctor import __version__
-from gpu_doctor.errors import UsageError
+from gpu_doctor.errors import DoctorError, UsageError
 from gpu_doctor.model.target import Target
 
 # Each command pays at its start only for the rooms that it enters, so the rooms are imported where they are entered.
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from gpu_doctor.checks.engine.registry import LoadedRule
     from gpu_doctor.collect.hardware import Hardware
     from gpu_doctor.facts.tables import Facts
-    from gpu_doctor.model.case import Report
+    from gpu_doctor.model.advice import Advice, Engine
+    from gpu_doctor.model.case import Case, Report
     from gpu_doctor.model.hardware import Gpu
     from gpu_doctor.model.inventory import Inventory
     from gpu_doctor.model.libraries import Library, Resolution
@@ -238,3 +239,35 @@ def _report(inventories: Sequence[Inventory], rules: tuple[LoadedRule, ...], fac
     judged = tuple(item.rule for item in rules)
     cases = tuple(Case(item, run_rules(rules, item, facts), judged) for item in inventories)
     return Report(cases, __version__, facts.date)
+
+
+def advise_for(
+    target: Target,
+    environ: Mapping[str, str],
+    model: str | None = None,
+    asking: Asking = Asking(static=True),
+    *,
+    framework: Engine | None = None,
+    progress: Progress = quiet,
+) -> tuple[Case, Advice]:
+    """Judge the target and advise what its programs should use; `model` is a path to estimate the memory of."""
+    from gpu_doctor.advice.advise import advise
+    from gpu_doctor.collect.model_files import read_model
+    from gpu_doctor.facts.tables import Facts
+
+    checkpoint = read_model(model) if model is not None else None
+    (case,) = examine(target, environ, asking=asking, progress=progress).cases
+    case, unread = _with_saved_benches(case)
+    advice = advise(case, Facts.load(), checkpoint, framework)
+    return case, replace(advice, warnings=(*advice.warnings, *unread))
+
+
+def _with_saved_benches(case: Case) -> tuple[Case, tuple[str, ...]]:
+    """Return the case with the benchmarks that its environment remembers, and what could not be read of them."""
+    from gpu_doctor.bench.history import load
+
+    try:
+        saved = load(case.inventory.interpreter.prefix)
+    except DoctorError as error:
+        return case, (f"Nothing measured was used: {error.message}.",)
+    return replace(case, inventory=replace(case.inventory, benches=saved or case.inventory.benches)), ()

@@ -3,7 +3,7 @@
 What it finds. Each framework is imported in a process of its own and asked which GPUs it sees: torch, JAX, TensorFlow,
 CuPy, CTranslate2. ONNX Runtime is asked for a session with CUDA, in each order of imports. The machine has a GPU; a
 framework that is built for CUDA and lists none will run on the CPU. A CPU build beside a GPU is a warning: it may be
-meant so.
+meant so. A workload of `gpu-doctor bench` that was asked of a GPU and computed by the CPU counts alike.
 
 Why it matters. Nothing fails. The program is ten to a hundred times slower, and the one line that says so stands among
 the warnings of its start.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_doctor.checks.drivers.visibility import Hidden, hidden
-from gpu_doctor.checks.gpus.fallbacks import Fallback, fallbacks
+from gpu_doctor.checks.gpus.fallbacks import Fallback, fallbacks, measured_on_gpus
 from gpu_doctor.checks.shared.live import answers
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.model.finding import Evidence, Finding, Rule
@@ -49,13 +49,14 @@ RULE = Rule(
 
 def check(inventory: Inventory, facts: Facts) -> Iterator[Finding | Unknown]:
     """Report each package that saw no GPU, or the variable that hides the GPUs from all of them."""
-    answers(inventory, *RULE.probes)
+    if not measured_on_gpus(inventory):
+        answers(inventory, *RULE.probes)
     if inventory.target.assumes_hardware:
         raise CannotKnow("the hardware is assumed, not this machine's")
     gpus = known(inventory.gpus)
     if not gpus:
         raise CannotKnow("no GPU visible")
-    found = tuple(fallbacks(inventory))
+    found = fallbacks(inventory)
     cause = hidden(inventory)
     blind = tuple(item for item in found if item.built)
     if cause is not None and blind:
@@ -80,12 +81,11 @@ def _hidden(gpu: Gpu, blind: tuple[Fallback, ...], cause: Hidden) -> Finding:
 
 
 def _finding(inventory: Inventory, gpu: Gpu, item: Fallback) -> Finding:
-    how = "is built for CUDA and sees no GPU" if item.built else "has no CUDA part"
     return Finding(
         rule=RULE.id,
         severity="error" if item.built or item.package == "torch" else "warning",
         subject=item.label,
-        message=f"{item.label} {how}: it runs on the CPU, although {gpu.name} is here.",
+        message=f"{item.sentence}, although {gpu.name} is here.",
         evidence=(*item.evidence, _here(gpu)),
         remedy=item.remedy(inventory),
         seats=("driver", item.package),

@@ -12,7 +12,7 @@ import typer
 import typer.main
 
 from gpu_doctor import __version__
-from gpu_doctor.cli import archs, check, env, explain, fix, history, inventory, pins, rules, undo, where
+from gpu_doctor.cli import advise, archs, bench, check, env, explain, fix, history, inventory, pins, rules, undo, where
 from gpu_doctor.cli import run as run_command
 from gpu_doctor.cli.out import complain
 from gpu_doctor.cli.streams import is_refusal, silence
@@ -56,6 +56,8 @@ app.command("check")(check.check)
 app.command("fix")(fix.fix)
 app.command("undo")(undo.undo)
 app.command("history")(history.history)
+app.command("bench")(bench.bench)
+app.command("advise")(advise.advise)
 app.command("inventory")(inventory.inventory)
 app.command("archs")(archs.archs)
 app.command("where")(where.where)

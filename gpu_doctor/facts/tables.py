@@ -10,12 +10,14 @@ from packaging.version import Version
 
 from gpu_doctor.errors import FactsError
 from gpu_doctor.facts import load, packages
+from gpu_doctor.facts.advice import AdviceFacts
 from gpu_doctor.facts.audio import AudioRelease, audio
 from gpu_doctor.facts.cufft import Cufft, CufftLimit, CufftRelease
 from gpu_doctor.facts.drivers import Drivers, DriverSpan, MinimumDriver, parse_driver
 from gpu_doctor.facts.gpus import GpuFact, Gpus
 from gpu_doctor.facts.modules import read_modules
 from gpu_doctor.facts.packages import CTranslate2Fact, Cudnn, OnnxRuntimeFact
+from gpu_doctor.facts.peaks import Peaks
 from gpu_doctor.facts.torch import TorchBuild, TorchBuilds, TorchCompanions
 from gpu_doctor.facts.torchcodec import TorchcodecFact, torchcodec
 from gpu_doctor.facts.wheels import Wheels
@@ -71,6 +73,17 @@ class Facts:
     def driver_span(self, capability: Capability, system: System = "linux") -> DriverSpan | None:
         """Return which drivers support GPUs of this capability, or None where no document says."""
         return self._drivers.span(capability, system)
+
+    def flop_per_clock(self, capability: Capability, kind: str) -> int | None:
+        """Return the dense FLOP of one multiprocessor in one clock, sums in FP32; None for a format that it lacks.
+
+        It is that of the strongest GPU of this capability: with tensor cores, GeForce has half of it.
+        """
+        return self._peaks.flop_per_clock(capability, kind)
+
+    def floor(self, kind: str, capability: Capability, gpu: str = "") -> float | None:
+        """Return the least share of the peak that a healthy GPU reaches; its name may be known for a higher one."""
+        return self._peaks.floor(kind, capability, gpu)
 
     # torch
 
@@ -170,6 +183,13 @@ class Facts:
         release = cuda.release[:2]
         return tuple(limit for limit in self._cufft.limits if release < limit.first_cuda.release[:2])
 
+    # Advice
+
+    @cached_property
+    def advice(self) -> AdviceFacts:
+        """Return what advice is made of: number formats, attention kernels, allocator variables, sizes of models."""
+        return AdviceFacts(self._folder)
+
     # NVIDIA's wheels
 
     def cuda_generation(self, name: str) -> int | None:
@@ -203,6 +223,10 @@ class Facts:
     @cached_property
     def _drivers(self) -> Drivers:
         return Drivers(self._folder)
+
+    @cached_property
+    def _peaks(self) -> Peaks:
+        return Peaks(self._folder)
 
     @cached_property
     def _torch(self) -> TorchBuilds:

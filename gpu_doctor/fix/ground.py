@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from gpu_doctor.errors import DoctorError
+from gpu_doctor.model.past import HOME
 
-HOME = ".gpu-doctor"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

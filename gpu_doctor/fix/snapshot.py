@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_doctor.fix.files import Shelf, put
-from gpu_doctor.fix.ground import HOME, Ground, own_like, sync_folder
+from gpu_doctor.fix.ground import Ground, own_like, sync_folder
 from gpu_doctor.model.change import Change, Gone, NewFolder, NewLink, Saved
+from gpu_doctor.model.past import HOME
 
 _MANIFEST = "manifest.json"
 _CHANGES = "changes.json"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal
 
 from gpu_doctor.model.hardware import GpuProcess
@@ -18,6 +18,13 @@ WORKLOADS: tuple[Workload, ...] = (
 )
 SIZES = ("tiny", "base", "small", "medium", "large-v2", "large-v3")
 """Whisper's sizes, the smallest first."""
+
+
+def _statistics() -> ModuleType:
+    """Return the module, whose import takes longer than reading an inventory in which nothing was measured."""
+    import statistics
+
+    return statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,6 @@ class GpuState:
     highest_clock: int | None = None
     highest_memory_clock: int | None = None
     bus_bits: int | None = None
-    multiprocessors: int | None = None
     temperature: int | None = None
     busy: int | None = None
     used_bytes: int | None = None
@@ -171,12 +177,14 @@ class Bench:
     @property
     def seconds(self) -> float | None:
         """Return the median of the repetitions, or None where none came to its end."""
-        return statistics.median(self.runs) if self.runs else None
+        return _statistics().median(self.runs) if self.runs else None
 
     @property
     def variance(self) -> float | None:
         """Return the spread of the repetitions (standard deviation over mean), or None for fewer than two."""
-        return statistics.stdev(self.runs) / statistics.mean(self.runs) if len(self.runs) > 1 else None
+        if len(self.runs) < 2:
+            return None
+        return float(_statistics().stdev(self.runs) / _statistics().mean(self.runs))
 
     @property
     def rtf(self) -> float | None:
@@ -211,3 +219,12 @@ class Bench:
                 said += [f"throttled {when}: {why}" for why in state.throttled]
                 said += [f"shared {when} with {one.name or 'process'} {one.pid}" for one in state.others]
         return tuple(dict.fromkeys(said))
+
+
+def speedup(bench: Bench, benches: tuple[Bench, ...]) -> float | None:
+    """Return how many times faster a GPU was than the CPU at the same work, or None where one of them is missing."""
+    if bench.wish.device == "cpu" or not bench.seconds:
+        return None
+    same = (b for b in benches if b.wish.workload == bench.wish.workload and b.wish.device == "cpu")
+    cpu = next((b.seconds for b in same if b.seconds and b.model == bench.model), None)
+    return cpu / bench.seconds if cpu else None

@@ -7,6 +7,7 @@ from typing import Literal
 
 from packaging.version import Version
 
+from gpu_doctor.model.bench import Bench
 from gpu_doctor.model.hardware import Driver, Gpu, Host
 from gpu_doctor.model.libraries import Library, Resolution, SymbolNeed
 from gpu_doctor.model.probes import Probe
@@ -140,6 +141,7 @@ class Inventory:
 
     `driver` is None where it is certain that there is none; `gpus` is empty where it is certain that there are none.
     `probes` is Unknown where the live interpreter was not asked at all. `links` are those that somebody placed by hand.
+    `benches` are measured workloads: those of this run, or those that were saved for this environment, the latest last.
     """
 
     target: Target
@@ -156,6 +158,7 @@ class Inventory:
     observations: tuple[Observation, ...] = ()
     probes: tuple[Probe, ...] | Unknown = UNASKED
     links: tuple[StrayLink, ...] = ()
+    benches: tuple[Bench, ...] = ()
 
     def distribution(self, name: str) -> Distribution | None:
         """Return the active distribution of this canonical name, or None."""

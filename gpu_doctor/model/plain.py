@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from math import isfinite
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from cattrs import Converter, transform_error
 from packaging.version import Version
 
 from gpu_doctor.errors import UsageError
+from gpu_doctor.model.bench import Bench
 from gpu_doctor.model.inventory import Inventory
 from gpu_doctor.model.unknown import Unknown
 
@@ -23,6 +24,8 @@ SCHEMA = "gpu-doctor/inventory/1"
 _FAMILY = SCHEMA.rpartition("/")[0] + "/"
 _HINT = "`gpu-doctor inventory --format json --output FILE` writes one"
 _MISTAKES = 3
+
+T = TypeVar("T")
 
 
 def dumps(inventory: Inventory) -> str:
@@ -51,13 +54,30 @@ def from_plain(document: object) -> Inventory:
     schema = document.get("schema")
     if schema != SCHEMA:
         raise _foreign(schema)
+    return _structured(document, Inventory, "inventory", _HINT)
+
+
+def bench_to_plain(bench: Bench) -> dict[str, Any]:
+    """Return one benchmark as an inventory holds it, in dicts, lists, strings, numbers, booleans and None."""
+    plain: dict[str, Any] = _CONVERTER.unstructure(bench, Bench)
+    return plain
+
+
+def bench_from_plain(document: object) -> Bench:
+    """Return the benchmark that these values describe, whatever stands beside them; raise UsageError like the above."""
+    if not isinstance(document, Mapping):
+        raise UsageError("not a benchmark: not a JSON object")
+    return _structured(document, Bench, "bench")
+
+
+def _structured(document: Mapping[Any, Any], kind: type[T], name: str, hint: str = "") -> T:
     try:
-        return _CONVERTER.structure(document, Inventory)
+        return _CONVERTER.structure(document, kind)
     except Exception as error:  # cattrs wraps whatever the document provokes into groups of exceptions
-        places = transform_error(error, path="inventory")
+        places = transform_error(error, path=name)
         shown = "; ".join(_bounded(place) for place in places[:_MISTAKES])
         more = f"; and {len(places) - _MISTAKES} more" if len(places) > _MISTAKES else ""
-        raise UsageError(f"a damaged inventory: {shown}{more}", _HINT) from error
+        raise UsageError(f"a damaged {name}: {shown}{more}", hint) from error
 
 
 def _foreign(schema: object) -> UsageError:

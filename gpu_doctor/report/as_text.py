@@ -48,17 +48,28 @@ def _write_case(paper: Paper, case: Case, static: bool) -> None:
     else:
         paper.prose((f"hardware: {hardware(case.inventory)}", "dim"), indent=2)
     _write_cut_off(paper, case)
-    for number, finding in enumerate(primaries):
-        paper.blank()
-        label = _SICK if case.verdict == "sick" and number == 0 else _SEVERITY[finding.severity]
-        _write_finding(paper, finding, label)
-        _write_relapse(paper, case, finding)
-        _write_remedy(paper, case, finding, primaries[:number])
-        _write_effects(paper, case.consequences(finding))
+    _write_primaries(paper, case, primaries)
     if primaries:
         paper.blank()
     _write_crashes(paper, case)
     _write_quiet_end(paper, case, write_asked(paper, case, static=static))
+
+
+def write_findings(paper: Paper, case: Case, findings: Sequence[Finding]) -> None:
+    """Write these findings of a case, each with its evidence, its remedy and what it explains."""
+    causes = {finding.fingerprint for finding in findings if finding.consequence_of is None}
+    _write_primaries(paper, case, [finding for finding in findings if finding.consequence_of not in causes])
+
+
+def _write_primaries(paper: Paper, case: Case, primaries: Sequence[Finding]) -> None:
+    for number, finding in enumerate(primaries):
+        paper.blank()
+        sick = finding.severity == "error" and number == 0
+        label = _SICK if sick else _SEVERITY[finding.severity]
+        _write_finding(paper, finding, label)
+        _write_relapse(paper, case, finding)
+        _write_remedy(paper, case, finding, primaries[:number])
+        _write_effects(paper, case.consequences(finding))
 
 
 def _primaries(case: Case) -> list[Finding]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from gpu_doctor.model.bench import Bench
 from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory, Overlap
 from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
+from tests.checks.benched import bench
 from tests.checks.judge import commands, evidence, judge, judge_all, only
 from tests.kit import dist, driver, gpu, host, inventory, lib, probe, trial
 
@@ -212,3 +214,44 @@ def test_assumed_hardware_is_not_judged() -> None:
 def test_where_nothing_can_be_asked_it_does_not_apply() -> None:
     run = judge(RULE, machine(dist("numpy", "2.2.6")))
     assert (run.status, run.applies) == ("skipped", False)
+
+
+def test_a_workload_that_the_cpu_computed_counts_without_questions() -> None:
+    seen = machine(TORCH, probes=Unknown("only files were read"), benches=(bench("stft", "cuda:0", 1.0, ran_on="cpu"),))
+    run = judge(RULE, seen)
+    finding = only(run)
+    assert (finding.severity, finding.subject, run.note) == ("error", "stft on cuda:0", "")
+    assert finding.message == "stft on cuda:0 was computed by the CPU, although NVIDIA GeForce RTX 4090 is here."
+    assert evidence(finding)["measured: stft on cuda:0"] == "asked of cuda:0, computed on cpu"
+    assert "torch" in finding.seats
+
+
+def test_a_workload_that_the_gpu_computed_is_healthy_without_questions() -> None:
+    benches = (bench("stft", "cuda:0", 1.0), bench("matmul", "cpu", 1.0))
+    run = judge(RULE, machine(TORCH, probes=Unknown("only files were read"), benches=benches))
+    assert (run.status, run.note) == ("passed", "")
+
+
+def test_a_workload_is_further_evidence_where_its_package_sees_no_gpu() -> None:
+    benches = (bench("stft", "cuda:0", 1.0, ran_on="cpu"), bench("onnx", "cuda:0", 1.0, ran_on="CPUExecutionProvider"))
+    torch, onnx = judge(RULE, machine(TORCH, probes=(blind("torch"),), benches=benches)).findings
+    assert torch.subject == "torch 2.8.0+cu128"
+    assert evidence(torch)["measured: stft on cuda:0"] == "asked of cuda:0, computed on cpu"
+    assert onnx.message.startswith("onnx on cuda:0 was computed by the CPU")
+
+
+def test_a_half_that_stayed_on_the_cpu_is_told_from_the_whole() -> None:
+    half = bench("xtts", "cuda:0", 1.0, ran_on="cpu, cuda:0")
+    finding = only(judge(RULE, machine(TORCH, probes=Unknown("only files were read"), benches=(half,))))
+    assert "xtts on cuda:0 was computed in part by the CPU" in finding.message
+    assert evidence(finding)["measured: xtts on cuda:0"] == "asked of cuda:0, computed on cpu, cuda:0"
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [bench("stft", "cuda:0", ending="crashed", ran_on="cpu"), bench("stft", "cpu", 1.0)],
+    ids=["did not end", "on the CPU"],
+)
+def test_a_workload_that_says_nothing_of_the_gpu_is_no_answer(measured: Bench) -> None:
+    run = judge(RULE, machine(TORCH, probes=Unknown("only files were read"), benches=(measured,)))
+    assert (run.status, run.note) == ("skipped", "only files were read")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from gpu_doctor.fix import journal
 from gpu_doctor.fix.executor import Executor
-from gpu_doctor.fix.ground import HOME, Ground, prepare_home
+from gpu_doctor.fix.ground import Ground, prepare_home
 from gpu_doctor.fix.journal import Journal
 from gpu_doctor.fix.steps import Hands
 from gpu_doctor.model.finding import Finding
+from gpu_doctor.model.past import HOME
 from gpu_doctor.model.plan import Treatment
 from gpu_doctor.model.remedy import ListInRecord, MakeLink, Remedy, RemoveFile, RestoreFile, Step
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from gpu_doctor.fix import workshop
-from gpu_doctor.fix.ground import HOME, Ground
+from gpu_doctor.fix.ground import Ground
 from gpu_doctor.fix.planner import with_pins
 from gpu_doctor.fix.scripts import activated, remembered
 from gpu_doctor.fix.steps import Hands, NotDone, deeds
 from gpu_doctor.model.change import NewFile
+from gpu_doctor.model.past import HOME
 from gpu_doctor.model.plan import Plan
 from gpu_doctor.model.remedy import EditPins, InstallPackages, ListInRecord, MakeLink, RunByHand, SetVariable, Step
 from gpu_doctor.pins.edit import edited

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ NAMED = {
 }
 
 
+@cache  # a lab stays as it is, and a look at it takes up to half a minute
 def examined(lab: Lab, name: str, *, static: bool = False) -> Case:
     recipe, prefix = RECIPES[name], lab(name)
     given = list(recipe.arguments)

@@ -37,7 +37,7 @@ def works_in_every_order(prefix: Path, code: str, *modules: str) -> bool:
     # but ctranslate2 can; in the other orders the first module is one that does without.
     every = [order for count in range(len(modules) + 1) for order in permutations(modules, count)]
     orders = [order for order in every if modules[-1] in order]
-    runs = [ask(prefix, "".join(f"import {name}\n" for name in order) + code) for order in orders]
+    runs = (ask(prefix, "".join(f"import {name}\n" for name in order) + code) for order in orders)
     return all(run.returncode == 0 for run in runs)
 
 

@@ -30,7 +30,8 @@ class SimulatedProcess:
 class SimulatedGpu:
     """A GPU; `context` is how a CUDA context on it ends: an error code, "hang", or "crash".
 
-    `mode` is its compute mode: 0 default, 2 prohibited, 3 exclusive process.
+    `mode` is its compute mode: 0 default, 2 prohibited, 3 exclusive process. `clocks` are MHz now, MHz at most, the
+    memory's MHz at most, and the bits of its bus; `heat` is °C, percent busy, and NVML's bits of why it is slowed.
     """
 
     name: str = "NVIDIA GeForce RTX 4090"
@@ -41,6 +42,8 @@ class SimulatedGpu:
     processes: tuple[SimulatedProcess, ...] = ()
     context: int | str = 0
     mode: int = 0
+    clocks: tuple[int, int, int, int] | None = None
+    heat: tuple[int, int, int] | None = None
 
 
 RTX_4090 = SimulatedGpu()
@@ -96,6 +99,9 @@ def _lines(index: int, gpu: SimulatedGpu) -> Iterator[str]:
     yield f"free {gpu.memory_bytes if gpu.free_bytes is None else gpu.free_bytes}"
     yield f"context {gpu.context}"
     yield f"mode {gpu.mode}"
+    for name, values in (("clocks", gpu.clocks), ("heat", gpu.heat)):
+        if values is not None:
+            yield f"{name} {' '.join(map(str, values))}"
     for process in gpu.processes:
         yield f"{'graphics' if process.graphics else 'compute'} {process.pid} {process.memory_bytes} {process.name}"
 

@@ -12,6 +12,8 @@
    free 1073741824                                bytes that are free (absent: all)
    context 46 | hang | crash                      how a CUDA context on it ends
    mode 3                                         its compute mode: 0 default, 2 prohibited, 3 exclusive process
+   clocks 2100 2520 10501 384                     MHz now, MHz at most, the memory's MHz at most, its bus in bits
+   heat 64 37 4                                   °C, percent busy, NVML's bits of why the clocks are lowered
    compute 4711 2147483648 python                 a process that computes on it: id, bytes, name
    graphics 900 104857600 Xorg                    a process that draws on it                                  */
 
@@ -37,6 +39,8 @@ typedef struct {
 
 typedef struct {
     int major, minor, lost, mode, processes;
+    unsigned clock, highest_clock, memory_clock, bus, celsius, busy;
+    unsigned long long slowed;
     unsigned long long memory, free;
     unsigned char uuid[16];
     char name[96], context[16];
@@ -55,6 +59,8 @@ static void read_gpu_line(simulated_gpu *gpu, const char *line) {
     sscanf(line, "free %llu", &gpu->free);
     sscanf(line, "context %15s", gpu->context);
     sscanf(line, "mode %d", &gpu->mode);
+    sscanf(line, "clocks %u %u %u %u", &gpu->clock, &gpu->highest_clock, &gpu->memory_clock, &gpu->bus);
+    sscanf(line, "heat %u %u %llu", &gpu->celsius, &gpu->busy, &gpu->slowed);
     if (!strncmp(line, "uuid ", 5))
         for (int at = 0; at < 16; at++) sscanf(line + 5 + 2 * at, "%2hhx", &gpu->uuid[at]);
     if (sscanf(line, "%15s %u %llu %95[^\n]", kind, &one.pid, &one.bytes, one.name) < 3) return; /* a process without a name has an empty one */

@@ -3,6 +3,7 @@
 
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
 enum { GPU_IS_LOST = 15 };
+enum { SM = 1, MEMORY = 2 }; /* nvmlClockType_t */
 
 typedef struct {
     unsigned pid;
@@ -80,6 +81,48 @@ int nvmlDeviceGetMemoryInfo(simulated_gpu *gpu, unsigned long long memory[3]) {
 int nvmlDeviceGetUUID(simulated_gpu *gpu, char *uuid, unsigned length) {
     write_uuid(uuid, length, gpu->uuid);
     return SUCCESS;
+}
+
+int nvmlDeviceGetHandleByUUID(const char *uuid, simulated_gpu **gpu) {
+    char own[64];
+    if (!ready) return UNINITIALIZED;
+    for (int at = 0; at < machine()->count; at++) {
+        *gpu = &machine()->gpus[at];
+        write_uuid(own, sizeof own, (*gpu)->uuid);
+        if (!strcmp(own, uuid)) return (*gpu)->lost ? GPU_IS_LOST : SUCCESS;
+    }
+    return NOT_FOUND;
+}
+
+/* A machine whose text gives no clocks is one whose driver does not tell them. */
+static int tell(unsigned value, unsigned *into) {
+    *into = value;
+    return value ? SUCCESS : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetClockInfo(simulated_gpu *gpu, int kind, unsigned *clock) {
+    return kind == SM ? tell(gpu->clock, clock) : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetMaxClockInfo(simulated_gpu *gpu, int kind, unsigned *clock) {
+    return tell(kind == SM ? gpu->highest_clock : kind == MEMORY ? gpu->memory_clock : 0, clock);
+}
+
+int nvmlDeviceGetMemoryBusWidth(simulated_gpu *gpu, unsigned *bits) { return tell(gpu->bus, bits); }
+
+int nvmlDeviceGetTemperature(simulated_gpu *gpu, int sensor, unsigned *celsius) {
+    return sensor ? INVALID_ARGUMENT : tell(gpu->celsius, celsius);
+}
+
+int nvmlDeviceGetUtilizationRates(simulated_gpu *gpu, unsigned rates[2]) {
+    rates[0] = gpu->busy;
+    rates[1] = 0;
+    return gpu->celsius ? SUCCESS : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(simulated_gpu *gpu, unsigned long long *reasons) {
+    *reasons = gpu->slowed;
+    return gpu->celsius ? SUCCESS : NOT_SUPPORTED;
 }
 
 static int list(const simulated_gpu *gpu, int kind, unsigned *count, process_info *infos) {

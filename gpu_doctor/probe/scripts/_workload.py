@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import gc
 import os
-import resource
 import statistics
 import sys
 import threading
@@ -159,7 +158,7 @@ class Work:
     def keep(self) -> None:
         """Write down what is known by now, so that it is not lost with this process."""
         self.answer["peak_vram_bytes"] = self.memory.peak()
-        self.answer["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self.answer["peak_rss_bytes"] = _most_resident()
         self.notes.write(part=self.answer)
 
     def finish(self, **more: Any) -> dict[str, Any]:
@@ -211,6 +210,13 @@ def _resident() -> int:
     """Return how many bytes of this process are in memory now."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _most_resident() -> int | None:
+    """Return the most bytes of this process that ever were in memory; getrusage counts what its parent held, too."""
+    with open("/proc/self/status") as file:
+        row = next((line for line in file if line.startswith("VmHWM:")), None)
+    return None if row is None else int(row.split()[1]) * 1024
 
 
 class _GpuMemory:

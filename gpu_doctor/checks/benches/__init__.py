@@ -1,0 +1,1 @@
+"""What was measured, and what of it can be judged."""

@@ -1,0 +1,1 @@
+"""Read what the files of a model say of it: headers and configurations, never a pickle."""
