@@ -15,7 +15,7 @@ from gpu_doctor.doctor import Asking, Progress, judge, take_inventory
 from gpu_doctor.errors import DoctorError, UsageError
 from gpu_doctor.facts.tables import Facts
 from gpu_doctor.fix.scripts import activated
-from gpu_doctor.model.bench import Bench, BenchWish, Workload
+from gpu_doctor.model.bench import Bench, BenchWish, Wanted, Workload
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.comparison import Comparison
 from gpu_doctor.model.finding import Finding
@@ -25,27 +25,9 @@ from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.model.visible import VISIBLE_DEVICES, visible_gpus
 
-
 _SWEEP_GPU = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A CPU is as busy with one item as with several; what is tried beyond takes minutes.
 _SWEEP_CPU = (1, 2, 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Say what a user wants measured: `devices` is `auto`, `cpu`, `cuda`, `cuda:N` or `both`.
-
-    The device of `wish` is filled in from it, and so is the workload, of those that are listed. `weights` None means
-    those that are on this machine, else random ones. `sweep` tries doubled batches. `deadline` is in seconds, for each
-    workload on each device.
-    """
-
-    workloads: tuple[Workload, ...]
-    devices: str
-    wish: BenchWish
-    weights: str | None = None
-    sweep: bool = False
-    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

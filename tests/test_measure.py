@@ -13,8 +13,8 @@ import pytest
 from gpu_doctor import doctor
 from gpu_doctor.bench.workloads import RECIPES, Recipe
 from gpu_doctor.errors import DoctorError, UsageError
-from gpu_doctor.measure import Wanted, baseline, compared, measure, save_benches, saved_benches
-from gpu_doctor.model.bench import Bench, BenchWish, GpuState, Workload
+from gpu_doctor.measure import baseline, compared, measure, save_benches, saved_benches
+from gpu_doctor.model.bench import Bench, BenchWish, GpuState, Wanted, Workload
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown

@@ -128,6 +128,5 @@ def _compare(need: _Need, gpu: Gpu | None, host: int | None, formula: str) -> Me
 
 
 def _formula(model: Checkpoint, dtype: str) -> str:
-    weights = f"weights of {model.parameters / 1e9:.3g} billion parameters in {dtype}"
     counted = f" ({model.estimated})" if model.estimated else ""
-    return f"{weights}{counted}, keys and values and activations of up to {CONTEXT} tokens, CUDA context"
+    return f"weights in {dtype}{counted}, keys and values and activations of up to {CONTEXT} tokens, CUDA context"

@@ -13,10 +13,10 @@ from gpu_doctor.cli.options import Prefix, Python, chosen, given
 from gpu_doctor.cli.out import complain, deliver, look
 from gpu_doctor.cli.progress import scanning
 from gpu_doctor.errors import UsageError
-from gpu_doctor.model.bench import SIZES, WORKLOADS
+from gpu_doctor.model.bench import SIZES, WORKLOADS, BenchWish, Wanted
 
 if TYPE_CHECKING:
-    from gpu_doctor.measure import Measured, Wanted
+    from gpu_doctor.measure import Measured
     from gpu_doctor.model.bench import Workload
     from gpu_doctor.model.comparison import Comparison
     from gpu_doctor.model.target import Target
@@ -38,93 +38,92 @@ def _complete(incomplete: str) -> list[str]:
     return [name for name in (*WORKLOADS, _ALL, _HISTORY) if name.startswith(incomplete)]
 
 
+# One line for each option below, so that the command itself can be read at a glance.
+What = Annotated[
+    str, typer.Argument(metavar=f"{'|'.join(WORKLOADS)}|all|history", autocompletion=_complete, show_default=False)
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|both", help="Where; `both` compares GPU and CPU.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="random|PATH|NAME",
+        help="Weights that are here, by path or hub name; random ones run the same kernels.",
+    ),
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the named weights where they are missing.")]
+ModelSize = Annotated[str, typer.Option("--model-size", metavar="SIZE", help="Whisper's: tiny to large-v3.")]
+Text = Annotated[str | None, typer.Option("--text", help="What to speak, or what --audio says.")]
+Speaker = Annotated[str | None, typer.Option("--speaker-wav", metavar="WAV", help="Whose voice to take.")]
+Audio = Annotated[str | None, typer.Option("--audio", metavar="FILE", help="What to transcribe.")]
+Language = Annotated[str, typer.Option("--language", help="The language of text and audio.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, max=4096, help="How many items at a time.")]
+Sweep = Annotated[bool, typer.Option("--sweep", help="Double the batch until it does not fit.")]
+Reload = Annotated[
+    int, typer.Option("--reload", metavar="N", min=0, max=1000, help="Load, run and free N times: finds leaks.")
+]
+Repeat = Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="How often to measure.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of random weights and sampling.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", metavar="SECONDS", min=1, help="For each workload on each device.")
+]
+Output = Annotated[
+    str | None, typer.Option("--output", metavar="FILE", help="Keep the speech of xtts, or write the history here.")
+]
+Written = Annotated[As, typer.Option("--format", help="What to write.")]
+Save = Annotated[bool, typer.Option("--save", help="Remember the figures beside the environment.")]
+Compare = Annotated[
+    str | None, typer.Option("--compare", metavar="last|FILE", help="Fail where a figure is worse than there.")
+]
+Tolerance = Annotated[
+    float, typer.Option("--tolerance", metavar="PERCENT", min=0, max=1000, help="What --compare forgives.")
+]
+
+
 def bench(
-    what: Annotated[
-        str, typer.Argument(metavar=f"{'|'.join(WORKLOADS)}|all|history", autocompletion=_complete, show_default=False)
-    ],
+    what: What,
     python: Python = None,
     prefix: Prefix = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda|cuda:N|both", help="Where; `both` compares GPU and CPU.")
-    ] = "auto",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights",
-            metavar="random|PATH|NAME",
-            help="Weights that are here, by path or hub name; random ones run the same kernels.",
-        ),
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch the named weights where they are missing.")
-    ] = False,
-    model_size: Annotated[
-        str, typer.Option("--model-size", metavar="SIZE", help="Whisper's: tiny to large-v3.")
-    ] = "tiny",
-    text: Annotated[str | None, typer.Option("--text", help="What to speak, or what --audio says.")] = None,
-    speaker_wav: Annotated[
-        str | None, typer.Option("--speaker-wav", metavar="WAV", help="Whose voice to take.")
-    ] = None,
-    audio: Annotated[str | None, typer.Option("--audio", metavar="FILE", help="What to transcribe.")] = None,
-    language: Annotated[str, typer.Option("--language", help="The language of text and audio.")] = "en",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=4096, help="How many items at a time.")] = 1,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Double the batch until it does not fit.")] = False,
-    reload: Annotated[
-        int, typer.Option("--reload", metavar="N", min=0, max=1000, help="Load, run and free N times: finds leaks.")
-    ] = 0,
-    repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="How often to measure.")] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of random weights and sampling.")] = 0,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="For each workload on each device.")
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", metavar="FILE", help="Keep the speech of xtts, or write the history here.")
-    ] = None,
-    format: Annotated[As, typer.Option("--format", help="What to write.")] = As.text,  # noqa: A002
-    save: Annotated[bool, typer.Option("--save", help="Remember the figures beside the environment.")] = False,
-    compare: Annotated[
-        str | None,
-        typer.Option("--compare", metavar="last|FILE", help="Fail where a figure is worse than there."),
-    ] = None,
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", metavar="PERCENT", min=0, max=1000, help="What --compare forgives.")
-    ] = 10.0,
+    device: Device = "auto",
+    weights: Weights = None,
+    download: Download = False,
+    model_size: ModelSize = "tiny",
+    text: Text = None,
+    speaker_wav: Speaker = None,
+    audio: Audio = None,
+    language: Language = "en",
+    batch_size: BatchSize = 1,
+    sweep: Sweep = False,
+    reload: Reload = 0,
+    repeat: Repeat = 3,
+    seed: Seed = 0,
+    timeout: Timeout = None,
+    output: Output = None,
+    format: Written = As.text,  # noqa: A002 - the option's name
+    save: Save = False,
+    compare: Compare = None,
+    tolerance: Tolerance = 10.0,
 ) -> None:
-    """Run real workloads in an environment and measure them.
+    """Run real workloads in an environment and measure them: speech, transcription, and the kernels below them.
 
-    Synthesis, transcription and the kernels below them, with random weights where no real ones are here; nothing is
-    downloaded unless asked for. Each runs in a process of its own.
+    Each in a process of its own, with random weights where no real ones are here; nothing is downloaded unasked.
 
-    Exit codes: 0 measured; 1 a rule found something, or a figure is worse than --compare allows; 2 usage; 3 nothing
-    could be measured.
+    Exit codes: 0 measured; 1 an error of a rule, or a regression; 2 usage; 3 nothing could be measured, or not saved.
     """
-    given(python=python, prefix=prefix, text=text, weights=weights, output=output, compare=compare)
+    given(text=text, weights=weights, output=output, compare=compare)
+    target = chosen(python, prefix, None, None)
     if what == _HISTORY:
-        _show_history(chosen(python, prefix, None, None), format, output)
+        _show_history(target, format, output)
         return
-    if format in (As.svg, As.html):
-        raise UsageError(f"--format {format.value} is for `bench history`")
-    from gpu_doctor.measure import Wanted
-    from gpu_doctor.model.bench import BenchWish
-
-    workloads = _workloads(what)
-    wish = BenchWish(
-        workload=workloads[0],
-        device="cpu",
-        download=download,
-        text=text,
-        speaker_wav=_file("--speaker-wav", speaker_wav),
-        audio=_file("--audio", audio),
-        language=language,
-        model_size=_size(model_size),
-        batches=(batch_size,),
-        reload=reload,
-        repeat=repeat,
-        seed=seed,
-        output=_speech(output, workloads),
+    named, voice, heard = _workloads(what, format), _file("speaker-wav", speaker_wav), _file("audio", audio)
+    model, counts, kept = _size(model_size), (reload, repeat, seed), _speech(output, named)
+    spoken = (download, text, voice, heard, language, model, (batch_size,), *counts, kept)
+    wish = BenchWish(named[0], "cpu", "random", *spoken)
+    _run(
+        target, Wanted(named, _device(device), wish, weights, sweep, timeout), format, save, (compare, tolerance / 100)
     )
-    wanted = Wanted(workloads, _device(device), wish, weights, sweep, timeout)
-    _run(chosen(python, prefix, None, None), wanted, format, save, (compare, tolerance / 100))
 
 
 def _run(target: Target, wanted: Wanted, format: As, save: bool, baseline: tuple[str | None, float]) -> None:  # noqa: A002
@@ -176,7 +175,9 @@ def _show_history(target: Target, format: As, output: str | None) -> None:  # no
     deliver(text, output)
 
 
-def _workloads(what: str) -> tuple[Workload, ...]:
+def _workloads(what: str, format: As) -> tuple[Workload, ...]:  # noqa: A002 - the option's name
+    if format in (As.svg, As.html):
+        raise UsageError(f"--format {format.value} is for `bench history`")
     if what == _ALL:
         return WORKLOADS
     for name in WORKLOADS:
@@ -198,9 +199,9 @@ def _size(words: str) -> str:
 
 
 def _file(option: str, path: str | None) -> str | None:
-    given(**{option.removeprefix("--"): path})
+    given(**{option: path})
     if path is not None and not os.path.isfile(path):
-        raise UsageError(f"{option} {path}: no such file")
+        raise UsageError(f"--{option} {path}: no such file")
     return None if path is None else os.path.abspath(path)
 
 

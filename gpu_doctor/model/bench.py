@@ -53,6 +53,23 @@ class BenchWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Say what a user wants measured: `devices` is `auto`, `cpu`, `cuda`, `cuda:N` or `both`.
+
+    The device of `wish` is filled in from it, and so is the workload, of those that are listed. `weights` None means
+    those that are on this machine, else random ones. `sweep` tries doubled batches. `deadline` is in seconds, for each
+    workload on each device.
+    """
+
+    workloads: tuple[Workload, ...]
+    devices: str
+    wish: BenchWish
+    weights: str | None = None
+    sweep: bool = False
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Say how one batch size ran: `items_per_second` is its throughput; `reason` is empty where it ran."""
 

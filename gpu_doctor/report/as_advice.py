@@ -120,7 +120,7 @@ def _aids(item: DiffusionAdvice) -> str:
 
 def _write_model(paper: Paper, model: ModelAdvice) -> None:
     memory = model.memory
-    what = f"{model.architecture or model.kind}, {model.parameters / 1e9:.3g} billion parameters, {model.dtype.value}"
+    what = f"{model.architecture or model.kind}, {_counted(model.parameters)} parameters, {model.dtype.value}"
     paper.blank()
     paper.prose((f"{memory.why} ({memory.basis}).", "bold"), columns=[(memory.fit.upper(), 0, _FITS[memory.fit])])
     paper.verbatim(model.path, "dim", indent=2)
@@ -128,6 +128,10 @@ def _write_model(paper: Paper, model: ModelAdvice) -> None:
     paper.prose((memory.formula, "dim"), indent=2)
     for problem in model.problems[:_WARNINGS]:
         paper.prose(problem, indent=2, columns=[("PROBLEM", 0, "bold red")])
+
+
+def _counted(number: int) -> str:
+    return f"{number / 1e9:.3g} billion" if number >= 10**9 else f"{number / 1e6:.3g} million"
 
 
 def _write_warnings(paper: Paper, warnings: Sequence[str]) -> None:

@@ -57,6 +57,14 @@ def test_who_else_uses_it_makes_a_figure_not_comparable(tmp_path: Path) -> None:
     assert [why.rpartition(" ")[0].startswith("shared before with ") for why in bench.not_comparable] == [True]
 
 
+def test_a_desktop_spoils_no_figure_and_a_game_does(tmp_path: Path) -> None:
+    desktop = SimulatedProcess("Xorg", 200 * 2**20, pid=1, graphics=True)
+    game = SimulatedProcess("game", 5 * 2**30, pid=2, graphics=True)
+    told = state(tmp_path, replace(WARM, processes=(desktop, game)))
+    assert isinstance(told, GpuState)
+    assert [one.pid for one in told.others] == [2]
+
+
 def test_an_old_driver_tells_what_it_can(tmp_path: Path) -> None:
     assert state(tmp_path, RTX_4090) == GpuState(used_bytes=0)
 

@@ -194,6 +194,6 @@ def test_a_baseline_of_other_work_is_said_and_fails_nothing(
     path = tmp_path / "other.json"
     path.write_text(cli("stft", "--format", "json")[1])
     recipe(HEALTHY)
-    code, out, err = cli("stft", "--compare", str(path))
+    code, _, err = cli("stft", "--compare", str(path))
     assert code == 0
     assert "the baseline has nothing of the same workload, device and model" in err

@@ -14,8 +14,8 @@ import pytest
 
 from gpu_doctor.doctor import choose
 from gpu_doctor.errors import DoctorError
-from gpu_doctor.measure import Measured, Wanted, measure
-from gpu_doctor.model.bench import WORKLOADS, BenchWish, Workload
+from gpu_doctor.measure import Measured, measure
+from gpu_doctor.model.bench import WORKLOADS, BenchWish, Wanted, Workload
 from gpu_doctor.report import as_bench
 from gpu_doctor.report.paper import Look
 

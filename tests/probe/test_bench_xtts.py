@@ -138,3 +138,28 @@ def test_at_least_one_and_a_half_seconds_and_at_most_what_the_model_can(script: 
     assert tokens(model(), "Hi") * 1024 / 22050 >= 1.5
     assert tokens(model(), "Hi") == 33
     assert tokens(model(most=100), "x" * 150) == 100
+
+
+def test_progress_only_rises_and_is_silent_after_the_last_run(
+    script: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs, the first to warm up, of two pieces of text each; then a batch, of which `Work` speaks itself."""
+    monkeypatch.setitem(script["_cut"].__globals__, "_SAY_SECONDS", -1.0)
+    said = []  # type: list[tuple[str, float]]
+    work = SimpleNamespace(wish={"repeat": 1}, stage=lambda words, done: said.append((words, done)))
+    progress, scores = script["_Progress"](work), SimpleNamespace(device="cpu")
+    progress.expected = 8
+    for _ in range(3):
+        progress.tokens = 0
+        for _ in range(2):
+            for _ in range(4):
+                assert progress(None, scores) is scores
+            progress.say("vocoding")
+        progress.over()
+    shares = [share for _, share in said]
+    assert shares == sorted(shares)
+    assert 0.1 < shares[0] < shares[9] < 0.5 < shares[10] < shares[-1] < 0.9
+    assert list(dict.fromkeys(words for words, _ in said)) == [
+        *("sampling to warm up", "vocoding to warm up", "sampling 1/1", "vocoding 1/1"),
+    ]
+    assert progress.devices == {"cpu"}

@@ -25,7 +25,7 @@ class Graph:
         self._numpy = numpy
         self._random = numpy.random.RandomState(seed)
         self.channels, self.side = channels, side
-        # So large that the values neither grow nor fade from layer to layer (He et al., 2015, doi:10.1109/ICCV.2015.123).
+        # So that the values neither grow nor fade from layer to layer (He et al., 2015, doi:10.1109/ICCV.2015.123).
         usual = (2 / (9 * channels)) ** 0.5
         self._kernels = [self._noise(usual, channels, channels, 3, 3) for _ in range(layers)]
         self._matrix = self._noise(side**-0.5, side, side)

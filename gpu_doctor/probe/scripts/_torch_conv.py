@@ -1,4 +1,4 @@
-"""The convolutions of image networks and of vocoders, in each number format that the device has; Python 3.8, torch only.
+"""The convolutions of image networks and of vocoders, in each number format of the device; Python 3.8, torch only.
 
 No question of its own: `bench_torch.py` runs this file. What counts are the operations of the sum that defines a
 convolution; Winograd's algorithm does with fewer, so that float32 may come out above the theoretical limit.
@@ -47,7 +47,7 @@ class _Images:
     name = "conv2d"
 
     @staticmethod
-    def shape(meter: Any, kind: str) -> tuple[int, int, int]:
+    def shape(meter: Any, _kind: str) -> tuple[int, int, int]:
         return _IMAGES_GPU if meter.on_gpu else _IMAGES_CPU
 
     @staticmethod
@@ -91,7 +91,7 @@ class _Clips:
         return torch.nn.functional.conv1d(x, weight, padding=padding, dilation=_DILATION)
 
     @staticmethod
-    def laid_out(torch: Any, x: Any) -> Any:
+    def laid_out(_torch: Any, x: Any) -> Any:
         return x
 
 

@@ -26,7 +26,7 @@ _BEARABLE = 1e-4
 
 def add_cases(meter: Any) -> str:
     """Add each transform of one clip and of several, and say what is run."""
-    for name, (rate, size, hop, window) in _TRANSFORMS.items():
+    for name, (_, size, hop, _) in _TRANSFORMS.items():
         for clips in _CLIPS:
             case = meter.add(f"stft+istft {name} {size}/{hop} ×{clips}", "x real time", "", float(clips * _SECONDS))
             case.make, case.check = _there_and_back(meter, clips, name)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    Way = tuple[Callable[["_Studio"], None], Callable[["_Studio"], None], int]
+
 _PLAIN = "plain"
 # Channels of each level, side of the latent image, words of the prompt and their width, steps.
-_ON_GPU = {"channels": (192, 384, 768, 768), "side": 64, "words": 77, "width": 768, "steps": 10}
-_ON_CPU = {"channels": (32, 64, 64), "side": 16, "words": 8, "width": 64, "steps": 3}
+_ON_GPU = {"channels": (160, 320, 640, 640), "side": 64, "words": 77, "width": 768, "steps": 10}  # type: dict[str, Any]
+_ON_CPU = {"channels": (32, 64, 64), "side": 16, "words": 8, "width": 64, "steps": 3}  # type: dict[str, Any]
 # Of the VAE, whose decoder doubles the side at each level but the first.
 _VAE_ON_GPU, _VAE_ON_CPU = (64, 128, 256, 256), (32, 32, 64)
 # What saves memory computes the same but for the order of its sums; tiles are blended and differ.
@@ -36,7 +38,14 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
     """Make images in each way, and prove them to be images."""
     work = _beside("_workload.py")["Work"](argument, notes)
     meter_of = _beside("_meter.py")["Meter"]
-    studio = work.load(lambda: _load(work, meter_of))
+    meter = _measure(work, work.load(lambda: _load(work, meter_of)))
+    if argument["reload"]:
+        work.reload(lambda: _Studio(work, meter), lambda again: again.require_sound(again.image(1)))
+    return dict(work.finish())
+
+
+def _measure(work: Any, studio: _Studio) -> Any:
+    """Run everything that needs the model loaded once, and return the meter, which does not hold it."""
     image = work.repeat(lambda: studio.image(1))
     work.answer.update(ran_on=str(image.device), dtype=studio.dtype_name)
     studio.require_sound(image)
@@ -44,13 +53,9 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
     for number, way in enumerate(_WAYS):
         work.stage(way, 0.7 + 0.2 * number / len(_WAYS))
         studio.try_way(way, image)
-    if len(argument["batches"]) > 1:
+    if len(work.wish["batches"]) > 1:
         work.sweep(lambda size: len(studio.image(size)))
-    meter = studio.meter
-    del studio, image
-    if argument["reload"]:
-        work.reload(lambda: _Studio(work, meter), lambda again: again.require_sound(again.image(1)))
-    return dict(work.finish())
+    return studio.meter
 
 
 def _beside(name: str) -> dict[str, Any]:
@@ -79,7 +84,7 @@ class _Studio:
     def __init__(self, work: Any, meter: Any) -> None:
         self.work, self.meter, self.torch = work, meter, meter.torch
         self.device, self.on_gpu = meter.device, meter.on_gpu
-        self.size = _ON_GPU if self.on_gpu else _ON_CPU  # type: dict[str, Any]
+        self.size = _ON_GPU if self.on_gpu else _ON_CPU
         self.dtype_name = "float16" if self.on_gpu else "float32"
         self.dtype = getattr(self.torch, self.dtype_name)
         self.memory = _Memory(self.torch, self.on_gpu)
@@ -151,7 +156,7 @@ class _Studio:
                 f"the image differs from the plain one by {error:.1e}, at most {allowed:.0e} is rounding"
             )
 
-    # --- Ways to save memory --------------------------------------------------------------------------------------------
+    # --- Ways to save memory ------------------------------------------------------------------------------------------
 
     def nothing(self) -> None:
         """Leave everything as it is."""
@@ -218,7 +223,7 @@ _WAYS = {
     "VAE slicing, 2 images": (_Studio.slice_vae, _Studio.whole_vae, 2),
     "model offload": (_Studio.offload_models, _Studio.bring_back, 1),
     "sequential offload": (_Studio.offload_layers, _Studio.bring_back, 1),
-}  # type: dict[str, tuple[Callable[[_Studio], None], Callable[[_Studio], None], int]]
+}  # type: dict[str, Way]
 
 
 def _unet(size: dict[str, Any]) -> Any:

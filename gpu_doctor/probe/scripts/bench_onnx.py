@@ -35,18 +35,21 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
     # ONNX Runtime prints why a provider is left out; its words and Python's then stand in the log as they were said.
     with contextlib.redirect_stdout(sys.stderr):
         bench = _Bench(work, _beside("_onnx_graph.py")["Graph"])
-        session = work.load(bench.load)
-        work.repeat(lambda: bench.run(session, bench.count))
-        work.answer["ran_on"] = bench.ran_on(session)
-        bench.judge(session, lambda: statistics.median(work.answer["runs"]))
-        for name in bench.further():
-            bench.try_further(name)
-        if len(argument["batches"]) > 1:
-            work.sweep(lambda size: bench.run(session, size))
-        del session
+        _measure(work, bench, work.load(bench.load))
         if argument["reload"]:
             work.reload(bench.open, bench.prove)
     return dict(work.finish(dtype="float32"))
+
+
+def _measure(work: Any, bench: _Bench, session: Any) -> None:
+    """Run everything that needs one session."""
+    work.repeat(lambda: bench.run(session, bench.count))
+    work.answer["ran_on"] = bench.ran_on(session)
+    bench.judge(session, lambda: statistics.median(work.answer["runs"]))
+    for name in bench.further():
+        bench.try_further(name)
+    if len(work.wish["batches"]) > 1:
+        work.sweep(lambda size: bench.run(session, size))
 
 
 def _beside(name: str) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class _Bench:
         return self.open()
 
     def open(self, provider: str = "", profile: str = "") -> Any:
-        """Open a session, as programs do that leave the rest to ONNX Runtime; `profile` is how its profile's path begins."""
+        """Open a session as most programs do; `profile` is what its profile's path begins with."""
         options = self._onnxruntime.SessionOptions()
         if profile:
             options.enable_profiling, options.profile_file_prefix = True, profile
@@ -161,7 +164,7 @@ class _Bench:
         return f"fell back to {', '.join(session.get_providers())}"
 
     def _median(self, session: Any) -> float:
-        return statistics.median(self.work.timed(self.run, session, self.count)[1] for _ in range(_RUNS))
+        return float(statistics.median(self.work.timed(self.run, session, self.count)[1] for _ in range(_RUNS)))
 
     def _note(self, name: str, value: float, reason: str) -> None:
         figure = {"name": f"graph {name}", "value": value, "unit": "TFLOP/s", "kind": "", "reason": reason}

@@ -1,9 +1,9 @@
 """Measure one of torch's workloads: stft, matmul, conv, attention or copy; Python 3.8, torch only.
 
 Argument: the wish of `_workload.py`. What is run stands in `_torch_WORKLOAD.py` beside this file, how in `_meter.py`.
-Answer: that of `Work`, with {"figures": [{"name", "value", "unit", "kind", "reason"}], "device_name", "multiprocessors",
-"ran_on": the device that holds the last result, "model": what was run, in words, "dtype"}. A figure that could not be
-measured has the value 0.0 and its reason.
+Answer: that of `Work`, with {"figures": [{"name", "value", "unit", "kind", "reason"}], "device_name",
+"multiprocessors", "ran_on": the device that holds the last result, "model": what was run, in words, "dtype"}. A figure
+that could not be measured has the value 0.0 and its reason.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
         raise ValueError(f"{name} is none of {', '.join(_WORKLOADS)}")
     work = _beside("_workload.py")["Work"](argument, notes)
     bench = _beside("_bench.py")["Bench"]
-    result = _beside("_meter.py")["run"](
-        work, lambda torch: bench(torch, work.device, notes), _beside(f"_torch_{name}.py")
-    )  # type: dict[str, Any]
-    return result
+    workload = _beside(f"_torch_{name}.py")
+    return dict(_beside("_meter.py")["run"](work, lambda torch: bench(torch, work.device, notes), workload))
 
 
 def _beside(name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_MUCH = 2**30
 # nvml.h, nvmlClocksEventReasons: those that slow a GPU under load. Idle and an application's own setting do not.
 _REASONS = {
     0x4: "its power limit",
@@ -59,11 +60,12 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
 
 
 def _processes(ask: Any) -> list[dict[str, Any]]:
-    """Return who computes or draws on the GPU, each process once."""
+    """Return who computes on the GPU, or draws so much that it counts: a desktop's windows do not spoil a figure."""
     found = {}
-    for call in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
+    for call, least in (("nvmlDeviceGetComputeRunningProcesses", 0), ("nvmlDeviceGetGraphicsRunningProcesses", _MUCH)):
         for one in ask(call) or ():
-            found[one.pid] = {"pid": one.pid, "name": _name(one.pid), "bytes": one.usedGpuMemory}
+            if (one.usedGpuMemory or 0) >= least:
+                found[one.pid] = {"pid": one.pid, "name": _name(one.pid), "bytes": one.usedGpuMemory}
     return list(found.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model.checkpoint import Shape
@@ -52,8 +52,7 @@ def architecture(config: Config) -> str:
 
 def shape_of(config: Config) -> Shape:
     """Return the shape of a transformer, of its text part where it has several."""
-    inner = next((config[key] for key in ("text_config", "llm_config") if isinstance(config.get(key), dict)), {})
-    config = {**config, **inner, **_model_args(config)}
+    config = _flat(config)
     found = {name: _number(config, names) for name, names in _NAMES.items()}
     if not found["head_width"] and found["width"] and found["heads"]:
         found["head_width"] = found["width"] // found["heads"]
@@ -67,7 +66,7 @@ def parameters_of(config: Config) -> int:
     gated; encoders that a decoder looks at are counted with it.
     """
     shape = shape_of(config)
-    config = {**config, **(config.get("text_config") if isinstance(config.get("text_config"), dict) else {})}
+    config = _flat(config)
     if not (shape.width and shape.layers and shape.heads and shape.head_width):
         return 0
     inner = shape.heads * shape.head_width
@@ -92,7 +91,7 @@ def _speaks(name: str) -> bool:
 def problems_of(config: Config) -> Iterator[str]:
     """Yield what in a configuration cannot work, each in a sentence."""
     shape = shape_of(config)
-    stated = _number({**config, **_model_args(config)}, _NAMES["head_width"])
+    stated = _number(_flat(config), _NAMES["head_width"])
     if shape.width and shape.heads and not stated and shape.width % shape.heads:
         yield f"Its width {shape.width} cannot be divided among {shape.heads} attention heads."
     if shape.heads and shape.key_heads and shape.heads % shape.key_heads:
@@ -138,9 +137,13 @@ def _blocks(config: Config) -> Iterator[str]:
 _GATED = ("silu", "swiglu", "gated-gelu", "gelu_pytorch_tanh", "geglu")
 
 
-def _model_args(config: Config) -> Config:
-    found = config.get("model_args")
-    return found if isinstance(found, dict) else {}
+def _flat(config: Config) -> Config:
+    """Return a configuration with what it keeps in the part about its text model."""
+    inner = (config.get(key) for key in ("text_config", "llm_config", "model_args"))
+    found: dict[str, Any] = dict(config)
+    for part in inner:
+        found |= part if isinstance(part, dict) else {}
+    return found
 
 
 def _number(config: Config, names: tuple[str, ...]) -> int | None:
@@ -148,7 +151,7 @@ def _number(config: Config, names: tuple[str, ...]) -> int | None:
     return next((value for value in values if type(value) is int and 0 < value < _MOST), None)
 
 
-def _numbers(value: Any) -> bool:
+def _numbers(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model.checkpoint import Tensors
@@ -108,7 +108,7 @@ def _tensor(name: str, values: Any) -> tuple[str, int, int, int]:
     return dtype[:20], parameters, begin, end
 
 
-def _counts(value: Any) -> bool:
+def _counts(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(item) is int and 0 <= item < _LARGEST for item in value)
 
 

@@ -1,0 +1,1 @@
+"""Tests of the questions and benchmarks that children of the target run."""
