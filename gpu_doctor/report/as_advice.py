@@ -8,6 +8,7 @@ from gpu_doctor.model import quoting
 from gpu_doctor.model.advice import Advice, DiffusionAdvice, EngineAdvice, ModelAdvice, WhisperAdvice
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.report.as_text import fix_line
 from gpu_doctor.report.foreign import clean
 from gpu_doctor.report.heading import write_heading
 from gpu_doctor.report.paper import Look, Paper
@@ -22,7 +23,7 @@ def render(case: Case, advice: Advice, look: Look) -> str:
     """Return the advice as text, the device first and each choice with its reason."""
     paper = Paper(look)
     write_heading(paper, case.inventory)
-    _write_device(paper, advice)
+    _write_device(paper, case, advice)
     paper.blank()
     for engine in _shown(advice):
         words = f"{engine.device} {engine.dtype.value}"
@@ -72,13 +73,14 @@ def as_env(advice: Advice) -> str:
     return "".join(f"export {setting.name}={quoting.sh(setting.value)}\n" for setting in advice.settings)
 
 
-def _write_device(paper: Paper, advice: Advice) -> None:
+def _write_device(paper: Paper, case: Case, advice: Advice) -> None:
     main = advice.of(advice.framework)
     style = "bold green" if main.index is not None else "bold yellow"
     basis = f" ({main.basis})" if main.basis != "known" else ""
     paper.prose((f"{main.why}{basis}.", "bold"), columns=[(f"USE {main.device}", 0, style)])
     if main.rule:
-        paper.command(f"gpu-doctor fix {main.rule}")
+        finding = next((finding for finding in case.findings if finding.rule == main.rule), None)
+        paper.command(fix_line(case, finding) if finding else f"gpu-doctor fix {main.rule}")
 
 
 def _shown(advice: Advice) -> tuple[EngineAdvice, ...]:

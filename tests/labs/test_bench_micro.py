@@ -107,18 +107,24 @@ def test_a_transform_that_went_wrong_is_seen(lab: Lab, tmp_path: Path) -> None:
     told = value(bench(lab(TORCH), "bench_torch.py", wish, PYTHONPATH=str(tmp_path)))
     assert measured(told) == {}
     assert all(reason.startswith("wrong result: what comes back differs") for reason in refused(told).values())
+    (only_round,) = told["reloads"]
+    assert "what comes back differs" in only_round["reason"]
 
 
 BROKEN_ISTFT = """
-import sys
+import importlib.util, sys
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name != "torch": return None
         sys.meta_path.remove(self)
-        import torch
-        right = torch.istft
-        torch.istft = lambda *arguments, **options: right(*arguments, **options) * 1.01
-        return torch.__spec__
+        spec = importlib.util.find_spec("torch")
+        load = spec.loader.exec_module
+        def spoiled(torch):
+            load(torch)
+            right = torch.istft
+            torch.istft = lambda *arguments, **options: right(*arguments, **options) * 1.01
+        spec.loader.exec_module = spoiled
+        return spec
 sys.meta_path.insert(0, Finder())
 """
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SECONDS = 0.25
 _BATCHES = 3
 _MOST_CALLS = 500
+_WRONG = "wrong result"
 
 
 class Case:
@@ -173,7 +174,7 @@ class Meter:
         try:
             return function(*arguments)
         except self.work.notes.Wrong as error:
-            case.reason = f"wrong result: {error}"
+            case.reason = f"{_WRONG}: {error}"
         except self.work.notes.Skip as error:
             case.reason = str(error)
         except Exception as error:
@@ -241,7 +242,7 @@ def _batches(meter: Meter, make: Callable[[Meter, int], Callable[[], Any]]) -> C
 
 def _fresh(meter: Meter, workload: dict[str, Any]) -> Meter:
     """Make everything anew, but for what this device has shown that it cannot do."""
-    cannot = {case.name for case in meter.cases if case.reason}
+    cannot = {case.name for case in meter.cases if case.reason and not case.reason.startswith(_WRONG)}
     if "forget" in workload:
         workload["forget"](meter)
     again = Meter(meter.work, meter.torch, meter.bench)
