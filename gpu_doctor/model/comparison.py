@@ -11,12 +11,13 @@ Verdict = Literal["better", "same", "worse"]
 Aim = Literal["lower", "higher"]
 
 TOLERANCE = 0.1
-_LOWER = {"s", "ms", "us", "µs", "ns", "bytes", "B", "KiB", "MiB", "GiB", "rtf"}
+_LOWER = {"s", "ms", "us", "µs", "ns", "bytes", "B", "KiB", "MiB", "GiB", "rtf", "s/image"}
+_HIGHER = {"x real time"}
 
 
 def aim(unit: str) -> Aim | None:
     """Return whether a lower or a higher value of this unit is better; None for a unit that does not tell."""
-    if unit.endswith("/s"):
+    if unit.endswith("/s") or unit in _HIGHER:
         return "higher"
     return "lower" if unit in _LOWER else None
 

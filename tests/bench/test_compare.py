@@ -328,7 +328,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("unit", "wanted"),
-    [("TFLOP/s", "higher"), ("GB/s", "higher"), ("s", "lower"), ("bytes", "lower"), ("", None), ("%", None)],
+    [
+        *[("TFLOP/s", "higher"), ("GB/s", "higher"), ("x real time", "higher")],
+        *[("s", "lower"), ("s/image", "lower"), ("bytes", "lower"), ("", None), ("%", None)],
+    ],
 )
 def test_the_unit_says_what_is_better(unit: str, wanted: str | None) -> None:
     assert aim(unit) == wanted

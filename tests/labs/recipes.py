@@ -190,6 +190,17 @@ MATERIAL = {
             ),
         )
     ),
+    "diffusion": Recipe(
+        (
+            install(
+                "torch==2.8.0",
+                "diffusers==0.42.1",
+                "accelerate==1.15.0",
+                "transformers==5.24.0",
+                "numpy==2.2.6",
+            ),
+        )
+    ),
     "gpu-code-13": Recipe((install("torch==2.12.0", "ctranslate2==4.8.5"),)),
     "speed": Recipe(
         (

@@ -1,8 +1,8 @@
 """Write a Whisper model of true size and random weights, as CTranslate2 reads it; Python 3.8 and numpy.
 
 No question of its own: `bench_whisper.py` runs this file and takes `write_model` from it. The file is written as the
-format lays it down rather than through `ctranslate2.specs`, which imports torch: that would bring torch's CUDA libraries
-into a process that would not have them with real weights, and hide that they are missing.
+format lays it down rather than through `ctranslate2.specs`, which imports torch: that would bring torch's CUDA
+libraries into a process that would not have them with real weights, and hide that they are missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import random
 import shutil
 import struct
 import tempfile
+from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ SIZES = {
 }
 END_OF_TEXT = 50257
 # In the order of their tokens: https://github.com/openai/whisper/blob/main/whisper/tokenizer.py
-LANGUAGES = (
+_LANGUAGES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml"
     " cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am"
     " yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()
+)
 
 _FRAMES, _POSITIONS = 1500, 448
 _TASKS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
@@ -63,8 +64,8 @@ def write_model(folder: str, size: str, seed: int, for_faster_whisper: bool) -> 
     tensors = dict(_tensors(layers, width, mels, words))
     _require_room(folder, size, 2 * sum(math.prod(shape) for shape in tensors.values()))
     numpy = importlib.import_module("numpy")
-    weights = tempfile.TemporaryFile(dir=folder)
-    os.symlink(f"/proc/self/fd/{weights.fileno()}", os.path.join(folder, "model.bin"))
+    weights = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
+    Path(folder, "model.bin").symlink_to(f"/proc/self/fd/{weights.fileno()}")
     _write_weights(weights, tensors, dict(_settings(heads)), _Pool(numpy, words * width, width, seed))
     vocabulary = _vocabulary(words)
     languages = words - END_OF_TEXT - 2 - len(_TASKS) - _TIMESTAMPS
@@ -201,7 +202,7 @@ def _vocabulary(words: int) -> list[str]:
         for number in range(END_OF_TEXT - len(letters) - 1)
     ]
     times = [f"{number * 0.02:.2f}" for number in range(_TIMESTAMPS)]
-    languages = LANGUAGES[: words - END_OF_TEXT - 2 - len(_TASKS) - _TIMESTAMPS]
+    languages = _LANGUAGES.split()[: words - END_OF_TEXT - 2 - len(_TASKS) - _TIMESTAMPS]
     own = ["endoftext", "startoftranscript", *languages, *_TASKS, *times]
     # By the empty token newer CTranslate2 tells the models for many languages from those for English.
     return [*letters, *made_up, "", *(f"<|{name}|>" for name in own)]

@@ -52,7 +52,7 @@ def _resampled(samples: list[float], rate: int) -> Any:
 
 
 def speech_like(seed: int) -> Any:
-    """Return 30 s that have what speech has: a gliding voice, three formants, four syllables a second, pauses, noise."""
+    """Return 30 s that have what speech has: a gliding voice, formants, four syllables a second, pauses, noise."""
     numpy = importlib.import_module("numpy")
     generator = numpy.random.default_rng(seed)
     time = numpy.arange(WINDOW) / RATE

@@ -52,7 +52,7 @@ def _figure(work: Any, name: str, prepare: Any, *arguments: Any) -> dict[str, An
 
 def _find_speech(work: Any, window: Any) -> Any:
     whisperx = importlib.import_module("whisperx")
-    if not os.path.exists(os.path.join(os.path.dirname(whisperx.__file__), "assets", "pytorch_model.bin")):
+    if not os.path.exists(os.path.join(os.path.dirname(str(whisperx.__file__)), "assets", "pytorch_model.bin")):
         raise FileNotFoundError("this WhisperX brings no model that finds speech, and none is downloaded")
     torch = importlib.import_module("torch")
     pipeline = importlib.import_module("whisperx.vads.pyannote").load_vad_model(work.device)
@@ -69,7 +69,7 @@ def _align(work: Any, window: Any, heard: str) -> Any:
     alignment = importlib.import_module("whisperx.alignment")
     punkt = importlib.import_module("nltk.tokenize.punkt")
     # Where sentences end is read from a download otherwise; it takes none of the time.
-    alignment.nltk_load = lambda _: punkt.PunktSentenceTokenizer()
+    vars(alignment)["nltk_load"] = lambda _: punkt.PunktSentenceTokenizer()
     labels = torchaudio.pipelines.WAV2VEC2_ASR_BASE_960H.get_labels()
     torch.manual_seed(work.wish["seed"])
     model = torchaudio.models.wav2vec2_base(aux_num_out=len(labels)).to(work.device).eval()

@@ -116,10 +116,10 @@ class Work:
 
     def reload(self, load: Callable[[], Any], run: Callable[[Any], Any]) -> None:
         """Load, run and free `reload` times in this process; note what is held after each round."""
-        times = int(self.wish["reload"])
+        times, begun = int(self.wish["reload"]), 0.9 if self.answer.get("runs") else 0.0
         rounds = self.answer.setdefault("reloads", [])
         for number in range(times):
-            self.stage(f"round {number + 1}/{times} of loading, running, freeing", number / times)
+            self.stage(f"round {number + 1}/{times} of loading, running, freeing", begun + (1 - begun) * number / times)
             begin, reason = time.perf_counter(), ""
             try:
                 loaded = load()

@@ -40,32 +40,34 @@ def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
     os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it
     with tempfile.TemporaryDirectory(prefix="gpu-doctor-whisper-") as folder:
         library, importing = work.timed(_import)
-        if not _works_with(argument, library):
-            library = None
         samples = _sound(argument, workload["read_wav"], library)
-        path, _weights = _weights_of(argument, folder, library, work)
+        engine = library if _works_with(argument, library) else None
+        path, _weights = _weights_of(argument, folder, engine, work)
 
         def load() -> _Whisper:
-            return _Whisper(work, path, library)
+            return _Whisper(work, path, engine)
 
-        whisper = work.load(load)
-        work.answer["load_seconds"] += importing
-        work.answer.update(whisper.about, audio_seconds=len(samples) / whisper.sound["RATE"])
-        heard = work.repeat(lambda: whisper.transcribe(samples), "transcribing")
-        work.answer.update(heard)
-        work.answer["figures"] = whisper.parts(samples)
-        if list(argument["batches"]) != [1]:
-            work.sweep(whisper.batch(samples))
-        work.versions("ctranslate2", "faster-whisper", "whisperx", "torch")
-        del whisper  # each round has the memory that the first one had
+        whole = len(samples) / _beside("_whisper_sound.py")["RATE"]
+        _measure(work, work.load(load), samples, audio_seconds=whole, load_seconds=importing)
         if argument["reload"]:
-            work.forget()
+            work.forget()  # each round has the memory that the first one had
             work.reload(load, lambda loaded: loaded.transcribe(samples[: loaded.sound["WINDOW"]]))
     told = work.finish()  # type: dict[str, Any]
     # After the figures of memory, which are Whisper's alone.
     if importlib.util.find_spec("whisperx") is not None:
         told["figures"] += _beside("_whisperx.py")["figures"](work, samples, told["heard"])
     return told
+
+
+def _measure(work: Any, whisper: _Whisper, samples: Any, audio_seconds: float, load_seconds: float) -> None:
+    """Note how this model transcribes; `load_seconds` are those that loading took besides."""
+    work.answer["load_seconds"] += load_seconds
+    work.answer.update(whisper.about, audio_seconds=audio_seconds)
+    work.versions("ctranslate2", "faster-whisper", "whisperx", "torch")
+    work.answer.update(work.repeat(lambda: whisper.transcribe(samples), "transcribing"))
+    work.answer["figures"] = whisper.parts(samples)
+    if list(work.wish["batches"]) != [1]:
+        work.sweep(whisper.batch(samples))
 
 
 def _beside(name: str) -> dict[str, Any]:
