@@ -184,6 +184,17 @@ def test_a_workload_that_writes_no_speech_is_found_too(env: Env, recipe: Any) ->
     assert finding.rule == "audio-invalid"
 
 
+@pytest.mark.parametrize(
+    ("text", "heard", "rate"),
+    [("Hello there.", "hello their", 0.5), ("Hello.", None, None), (None, "hello", None), ("…", "hello", None)],
+)
+def test_what_was_heard_is_held_against_the_text(
+    env: Env, recipe: Any, text: str | None, heard: str | None, rate: float | None
+) -> None:
+    recipe(f"return work.finish(heard={heard!r})")
+    assert only(env, Wanted(("stft",), "cpu", replace(WISH, text=text))).word_error_rate == rate
+
+
 def test_a_sweep_doubles_the_batch(env: Env, recipe: Any) -> None:
     recipe("work.sweep(lambda size: size)\nreturn work.finish()")
     bench = only(env, Wanted(("stft",), "cpu", WISH, sweep=True))

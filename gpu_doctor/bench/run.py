@@ -9,7 +9,7 @@ import threading
 import time
 import wave
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -161,8 +161,17 @@ def _bench(wish: BenchWish, answer: Answer, said: Mapping[str, Any], place: Plac
         batches=told.batches(said),
         reloads=told.reloads(said),
         heard=heard,
-        word_error_rate=word_error_rate(wish.text, heard) if wish.text and heard is not None else None,
+        word_error_rate=_wrong_words(wish.text, heard),
     )
+
+
+def _wrong_words(text: str | None, heard: str | None) -> float | None:
+    """Return the word error rate, or None where nothing was heard or the text has no words to hear."""
+    if text is None or heard is None:
+        return None
+    with suppress(ValueError):
+        return word_error_rate(text, heard)
+    return None
 
 
 def _driver(place: Place, gpu: Gpu | None) -> tuple[Measure, ...]:

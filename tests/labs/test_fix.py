@@ -83,11 +83,14 @@ def patient(lab: Lab, tmp_path: Path) -> Callable[[str], Patient]:
 
 
 @pytest.mark.parametrize("name", sorted(GRID))
-def test_cudnn_of_every_release_that_bundles_its_loader(patient: Callable[[str], Patient], name: str) -> None:
+def test_cudnn_of_every_release_that_bundles_its_loader(
+    patient: Callable[[str], Patient], name: str, tmp_path: Path
+) -> None:
     sick = patient(name)
     assert not works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
     sick.healed_for_good("cudnn")
     assert works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
+    assert shape(by_script(sick.lab, tmp_path / "script").prefix) == shape(sick.prefix) != shape(sick.lab)
     assert uv("pip", "check", "--python", python(sick.prefix)).returncode == 0
     sick.undone()
     assert not works_in_every_order(sick.prefix, CALL_CUDNN, "ctranslate2")
@@ -104,17 +107,20 @@ def test_cudnn_of_every_release_that_bundles_its_loader(patient: Callable[[str],
     ],
 )
 def test_cudnn_where_earlier_recipes_left_their_links(
-    patient: Callable[[str], Patient], name: str, prefer: str
+    patient: Callable[[str], Patient], name: str, prefer: str, tmp_path: Path
 ) -> None:
     sick = patient(name)
     modules = ("ctranslate2",) if name == "dangling" else ("torch", "ctranslate2")
     assert not works_in_every_order(sick.prefix, CALL_CUDNN, *modules)
-    healed = sick.healed_for_good("cudnn", "--prefer", prefer)
+    assert sick.fix("cudnn", "--prefer", prefer)["status"] == "healed"
+    healed = tree(sick.prefix)
     assert works_in_every_order(sick.prefix, CALL_CUDNN, *modules)
     assert [path for path in healed if path.endswith(".so.9.1.0") and healed[path][0] == "link"] in (
         [],
         [_loader(healed)],
     )
+    if prefer == "minimal":
+        assert shape(by_script(sick.lab, tmp_path / "script").prefix) == shape(sick.prefix) != shape(sick.lab)
     sick.undone()
 
 
@@ -136,17 +142,16 @@ def test_a_later_sync_that_takes_the_links_away_is_found_and_said(patient: Calla
     assert sick.fix("cudnn")["status"] == "healed"
 
 
-@pytest.mark.parametrize("name", ["folk-fixed", "whisperx-cudnn", "dangling", "ct2-4.5.0-cudnn-9.1.0.70"])
-def test_the_script_for_people_without_the_tool_ends_in_the_same_state(
-    patient: Callable[[str], Patient], lab: Lab, tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "other").mkdir()
-    by_tool, by_script = patient(name), Patient(lab(name), tmp_path / "other")
-    by_tool.fix("cudnn-unreachable")
-    script = Path(__file__).parents[2] / "scripts/fix_ctranslate2_cudnn.sh"
-    run = subprocess.run(["bash", str(script), "--prefix", str(by_script.prefix)], capture_output=True, text=True)
+SCRIPT = Path(__file__).parents[2] / "scripts/fix_ctranslate2_cudnn.sh"
+
+
+def by_script(lab: Path, place: Path) -> Patient:
+    """Return a copy that was healed by the script for people without the tool."""
+    place.mkdir()
+    sick = Patient(lab, place)
+    run = subprocess.run(["bash", str(SCRIPT), "--prefix", str(sick.prefix)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert shape(by_script.prefix) == shape(by_tool.prefix) != shape(lab(name))
+    return sick
 
 
 def shape(prefix: Path) -> dict[str, object]:
