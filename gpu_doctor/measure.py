@@ -111,18 +111,17 @@ def _ready(
     """Return the workloads that the target has the packages for, and the others with the line that installs them."""
     missing = {workload: lacking(workload, inventory) for workload in wanted.workloads}
     ready = tuple(workload for workload, names in missing.items() if not names)
-    lines = {
-        workload: (
-            f"{' and '.join(names)} {'are' if names[1:] else 'is'} not installed",
-            install_line(inventory, facts, names),
-        )
-        for workload, names in missing.items()
-        if names
-    }
-    if not ready or len(wanted.workloads) == 1:
-        for workload, (why, line) in lines.items():
-            raise DoctorError(f"{workload} cannot run in {inventory.interpreter.prefix}: {why}", line)
-    return ready, tuple((workload, f"{why}: {line}") for workload, (why, line) in lines.items())
+    left_out = tuple((workload, _lack(names), names) for workload, names in missing.items() if names)
+    if not ready:
+        (first, why, names), prefix = left_out[0], inventory.interpreter.prefix
+        alone = f"{first} cannot run in {prefix}: {why}"
+        message = alone if len(left_out) == 1 else f"no workload can run in {prefix}: for {first}, {why}"
+        raise DoctorError(message, install_line(inventory, facts, names))
+    return ready, tuple((it, f"{why}: {install_line(inventory, facts, names)}") for it, why, names in left_out)
+
+
+def _lack(names: tuple[str, ...]) -> str:
+    return f"{' and '.join(names)} {'are' if names[1:] else 'is'} not installed"
 
 
 def install_line(inventory: Inventory, facts: Facts, names: tuple[str, ...]) -> str:

@@ -113,6 +113,12 @@ def test_speech_packages_are_named_with_versions_that_go_together(env: Env) -> N
     assert {"coqui-tts", "torch", "torchaudio"} <= {word.partition("==")[0] for word in refusal.value.hint.split()}
 
 
+def test_where_no_workload_can_run_the_first_one_is_named(env: Env) -> None:
+    with pytest.raises(DoctorError, match=r"no workload can run in .*: for matmul, torch is not installed") as refusal:
+        measured(env, Wanted(("matmul", "conv"), "cpu", WISH))
+    assert "torch==" in refusal.value.hint
+
+
 def test_of_many_workloads_those_that_lack_something_are_left_out(env: Env, recipe: Any) -> None:
     recipe(HEALTHY)
     found = measured(env, Wanted(("stft", "xtts"), "cpu", WISH))
