@@ -25,6 +25,8 @@ from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.model.visible import VISIBLE_DEVICES, visible_gpus
 
+# What a distribution imports and does not ask for: coqui-tts 0.28.0 found by installing it alone.
+_UNASKED = {"coqui-tts": ["six"]}
 _SWEEP_GPU = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A CPU is as busy with one item as with several; what is tried beyond takes minutes.
 _SWEEP_CPU = (1, 2, 4)
@@ -131,10 +133,13 @@ def install_line(inventory: Inventory, facts: Facts, names: tuple[str, ...]) -> 
     from gpu_doctor.pins.render import as_command
 
     known, others = [name for name in names if name in STACK], [name for name in names if name not in STACK]
+    others += [other for name in names for other in _UNASKED.get(name, ())]
     pins = choose_pins(inventory, facts, known) if known else None
     if pins is not None and pins.pins:
         return " ".join((as_command(pins).strip(), *others))
-    return shlex.join(("uv", "pip", "install", "--python", inventory.interpreter.executable or "python", *names))
+    return shlex.join(
+        ("uv", "pip", "install", "--python", inventory.interpreter.executable or "python", *known, *others)
+    )
 
 
 def _devices(words: str, inventory: Inventory) -> tuple[str, ...]:

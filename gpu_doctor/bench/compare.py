@@ -15,15 +15,13 @@ from gpu_doctor.model.comparison import TOLERANCE, Aim, Changed, Comparison, Dif
 _SPREADS = 2.0
 # Random sampling ends sooner or later; beyond this share it was another amount of work.
 _SAME_WORK = 0.01
-# How long loading takes depends on what the disk's cache holds at the moment: only a multiple says anything.
-_LOADING = 1.0
 _ROUNDING = 1e-9
 _WORDS = 80
 
+# Not the time of loading: it depends on what the disk's cache holds at the moment.
 _TIMES: tuple[tuple[str, str, Callable[[Bench], float | None]], ...] = (
     ("seconds", "s", lambda bench: bench.seconds),
     ("rtf", "rtf", lambda bench: bench.rtf),
-    ("load_seconds", "s", lambda bench: bench.load_seconds),
     ("first_chunk_seconds", "s", lambda bench: bench.first_chunk_seconds),
     ("tokens_per_second", "tokens/s", lambda bench: bench.tokens_per_second),
 )
@@ -145,8 +143,7 @@ def _differences(now: Bench, baseline: Bench, tolerance: float) -> Iterator[Diff
     other_work = _other_work(now, baseline)
     for name, unit, measured in _TIMES:
         if not (name == "seconds" and other_work):
-            bearable = max(noise, _LOADING) if name == "load_seconds" else noise
-            yield from _difference(name, unit, measured(now), measured(baseline), bearable)
+            yield from _difference(name, unit, measured(now), measured(baseline), noise)
     for name, unit, measured in _SIZES:  # the spread of times says nothing about memory
         yield from _difference(name, unit, measured(now), measured(baseline), tolerance)
     for mine, other in _pairs(now, baseline):

@@ -44,9 +44,7 @@ def matmul(value: float = 100.0, **changes: Any) -> Bench:
 def test_the_same_is_the_same() -> None:
     found = compare(bench(2), bench(1))
     assert set(verdicts(found).values()) == {"same"}
-    assert list(verdicts(found)) == [
-        *("seconds", "rtf", "load_seconds", "tokens_per_second", "peak_vram_bytes", "peak_rss_bytes")
-    ]
+    assert list(verdicts(found)) == [*("seconds", "rtf", "tokens_per_second", "peak_vram_bytes", "peak_rss_bytes")]
     assert (found.regressed, found.not_comparable, found.changed, found.notes) == (False, (), (), ())
 
 
@@ -337,7 +335,5 @@ def test_the_unit_says_what_is_better(unit: str, wanted: str | None) -> None:
     assert aim(unit) == wanted
 
 
-def test_only_a_multiple_of_the_loading_time_says_anything() -> None:
-    slow, slower = (compare(bench(2, load_seconds=now), bench(1, load_seconds=1.5)) for now in (2.9, 3.1))
-    assert verdicts(slow)["load_seconds"] == "same"
-    assert verdicts(slower)["load_seconds"] == "worse"
+def test_the_time_of_loading_is_not_compared() -> None:
+    assert "load_seconds" not in verdicts(compare(bench(2, load_seconds=100.0), bench(1, load_seconds=1.5)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,6 +263,8 @@ class Person:
             stdout=subprocess.PIPE,
             stderr=theirs,
             env={**clean, "TERM": "xterm"},
+            # A suite started in the background inherits a SIGINT that is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
 

@@ -44,7 +44,7 @@ def test_nothing_but_these_packages_is_asked_for() -> None:
         "torch": ["torch", "torchvision", "torchaudio"],
         "onnx": ["onnxruntime-gpu"],
         "whisper": ["faster-whisper", "ctranslate2"],
-        "xtts": ["coqui-tts", "torch", "torchaudio", "torchcodec", "transformers"],
+        "xtts": ["coqui-tts", "six", "torch", "torchaudio", "torchcodec", "transformers"],
     }
 
 

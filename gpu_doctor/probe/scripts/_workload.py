@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # NVML answers in well under a millisecond; so often a peak of some hundred milliseconds cannot be missed.
 _SAMPLE_SECONDS = 0.05
-_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "Failed to allocate memory")
+_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "Failed to allocate memory", "can't allocate memory")
 
 
 class Work:

@@ -60,6 +60,7 @@ def _measure(work: Any, speech: _Speech) -> None:
     work.answer["figures"] = speech.figures()
     if work.wish["output"]:
         work.write_wav(result["wav"].tolist(), rate)
+    work.keep()
     work.stage("first chunk of a stream", 0.9)
     work.answer["first_chunk_seconds"] = speech.first_chunk(model)
     if tuple(work.wish["batches"]) != (1,):
