@@ -113,7 +113,7 @@ def stored(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
                 first, other, model = seen(build(7)), seen(build(8)), build(7)
                 config, folder = model.config, argument
                 with torch.no_grad():
-                    model.gpt.mel_head.bias[config.model_args.gpt_stop_audio_token] = 2.5
+                    model.gpt.mel_head.bias[config.model_args.gpt_stop_audio_token] = 3.5
                 torch.save({{"model": model.state_dict()}}, os.path.join(folder, "model.pth"))
                 config.save_json(os.path.join(folder, "config.json"))
                 model.tokenizer.tokenizer.save(os.path.join(folder, "vocab.json"))
