@@ -12,6 +12,7 @@ import pytest
 
 from gpu_doctor import doctor
 from gpu_doctor.model.case import Case
+from gpu_doctor.model.inventory import Inventory
 from tests.labs.recipes import HEALTHY, RECIPES, SICK
 
 pytestmark = pytest.mark.lab
@@ -36,16 +37,21 @@ NAMED = {
 }
 
 
-@cache  # a lab stays as it is, and a look at it takes up to half a minute
 def examined(lab: Lab, name: str, *, static: bool = False) -> Case:
     recipe, prefix = RECIPES[name], lab(name)
     given = list(recipe.arguments)
     gpus = [given[i + 1] for i, word in enumerate(given) if word == "--gpu"]
     drivers = [given[i + 1] for i, word in enumerate(given) if word == "--driver"]
+    seen = looked_at(prefix, tuple(sorted(recipe.environment(prefix).items())), static)
+    return doctor.judge([doctor.assume(seen, gpus, next(iter(drivers), None))]).cases[0]
+
+
+@cache  # a lab stays as it is, a look at it takes up to half a minute, and several are judged for several GPUs
+def looked_at(prefix: Path, variables: tuple[tuple[str, str], ...], static: bool) -> Inventory:
     inherited = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH")}
-    environ = {**inherited, **recipe.environment(prefix)}
-    target = doctor.choose(str(prefix / "bin/python"), None, environ, str(prefix), gpus, next(iter(drivers), None))
-    return doctor.examine(target, environ, asking=doctor.Asking(static=static)).cases[0]
+    environ = {**inherited, **dict(variables)}
+    target = doctor.choose(str(prefix / "bin/python"), None, environ, str(prefix))
+    return doctor.take_inventory(target, environ, doctor.Asking(static=static))
 
 
 def words(case: Case, rule: str) -> str:
