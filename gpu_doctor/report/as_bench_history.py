@@ -66,7 +66,8 @@ def _write_series(paper: Paper, series: Series) -> None:
     plots = max(8, min(_WIDEST_PLOT, len(series.runs), paper.look.width - label - 6 - _WORDS))
     for measured in series.measures[:_SHOWN_MEASURES]:
         plot = bars(measured.values[-plots:], unicode=paper.look.unicode)
-        columns = [(measured.name, label, ""), (plot, min(plots, len(series.runs)), "cyan")]
+        name = _shortened(measured.name, label, "…" if paper.look.unicode else "...")
+        columns = [(name, label, ""), (plot, min(plots, len(series.runs)), "cyan")]
         paper.prose(*_latest(measured, series), indent=2, columns=columns)
     left = len(series.measures) - _SHOWN_MEASURES
     if left > 0:
@@ -77,6 +78,14 @@ def _write_series(paper: Paper, series: Series) -> None:
     earlier = len(series.changes) - _SHOWN_CHANGES
     if earlier > 0:
         paper.prose((f"… and {counted(earlier, 'earlier change')} of versions: --format json", "dim"), indent=2)
+
+
+def _shortened(name: str, width: int, mark: str) -> str:
+    """Return a name that fits, without its middle: what tells figures of one workload apart stands at the end."""
+    if len(name) <= width:
+        return name
+    begin = (width - len(mark)) // 2
+    return name[:begin] + mark + name[len(name) - (width - len(mark) - begin) :]
 
 
 def bars(values: Sequence[float | None], *, unicode: bool) -> str:

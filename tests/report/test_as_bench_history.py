@@ -445,3 +445,16 @@ def test_no_benchmark_is_a_page_that_says_so() -> None:
     page = as_bench_history.render_html([])
     assert "No benchmark is saved here" in page
     assert "svg" not in Page(page).tags
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_figures_that_differ_at_the_end_are_told_apart(unicode: bool) -> None:
+    names = ("stft+istft vocoder 1024/256 ×1", "stft+istft vocoder 1024/256 ×8")
+    run = bench(1, figures=tuple(Figure(name, 2.0, "x real time") for name in names))
+    rows = [
+        line.split("  ")[1]
+        for line in as_bench_history.render([run], Look(unicode=unicode)).splitlines()
+        if "stft+" in line
+    ]
+    assert len(set(rows)) == 2
+    assert max(map(len, rows)) <= 24
