@@ -8,11 +8,11 @@ from gpu_doctor.model.bench import Audio, Batch, Bench, Figure, Workload, speedu
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.finding import Finding
 from gpu_doctor.report.as_text import write_findings
+from gpu_doctor.report.bench_series import digits, quantity
 from gpu_doctor.report.heading import hardware, write_heading
 from gpu_doctor.report.paper import Look, Paper
 
 _LABEL = 14
-_MIB, _GIB = 2**20, 2**30
 
 
 def render(
@@ -58,26 +58,26 @@ def _rows(bench: Bench, faster: float | None) -> Iterator[tuple[str, str]]:
     yield from _products(bench)
     yield from _batches(bench)
     if bench.reloads:
-        first, last = (_size(one.rss_bytes) for one in (bench.reloads[0], bench.reloads[-1]))
+        first, last = (quantity(one.rss_bytes, "bytes") for one in (bench.reloads[0], bench.reloads[-1]))
         yield "reloads", f"{len(bench.reloads)}, held after the first {first}, after the last {last}"
 
 
 def _speed(bench: Bench, faster: float | None) -> Iterator[tuple[str, str]]:
-    if bench.rtf is not None:
-        yield "rtf", f"{_plain(bench.rtf)} ({bench.audio_seconds:.1f} s of audio in {_seconds(bench.seconds)})"
+    if bench.rtf is not None and bench.seconds is not None:
+        yield "rtf", f"{digits(bench.rtf)} ({bench.audio_seconds:.1f} s of audio in {quantity(bench.seconds, 's')})"
     elif bench.seconds is not None:
-        yield "time", _seconds(bench.seconds)
+        yield "time", quantity(bench.seconds, "s")
     if faster is not None:
-        yield "speed-up", f"{_plain(faster)} × the CPU"
+        yield "speed-up", f"{digits(faster)} × the CPU"
     if bench.first_chunk_seconds is not None:
-        yield "first chunk", f"after {_seconds(bench.first_chunk_seconds)}"
+        yield "first chunk", f"after {quantity(bench.first_chunk_seconds, 's')}"
     if bench.tokens_per_second is not None:
-        yield "tokens", f"{_plain(bench.tokens_per_second)} a second"
+        yield "tokens", f"{digits(bench.tokens_per_second)} a second"
 
 
 def _price(bench: Bench) -> Iterator[tuple[str, str]]:
     if bench.load_seconds is not None:
-        yield "load", _seconds(bench.load_seconds)
+        yield "load", quantity(bench.load_seconds, "s")
     if bench.runs:
         yield "runs", _runs(bench)
     memory = _memory(bench)
@@ -97,24 +97,24 @@ def _products(bench: Bench) -> Iterator[tuple[str, str]]:
 def _runs(bench: Bench) -> str:
     words = f"{len(bench.runs)} after a first one"
     if bench.jit_seconds is not None:
-        words += f" that took {_seconds(bench.jit_seconds)} longer"
+        words += f" that took {quantity(bench.jit_seconds, 's')} longer"
     return words + (f"; they differ by {bench.variance:.1%}" if bench.variance is not None else "")
 
 
 def _memory(bench: Bench) -> str:
     parts = []
     if bench.peak_vram_bytes is not None:
-        parts.append(f"{_size(bench.peak_vram_bytes)} of the GPU's at most")
+        parts.append(f"{quantity(bench.peak_vram_bytes, 'bytes')} of the GPU's at most")
     if bench.peak_rss_bytes is not None:
-        parts.append(f"{_size(bench.peak_rss_bytes)} of RAM at most")
+        parts.append(f"{quantity(bench.peak_rss_bytes, 'bytes')} of RAM at most")
     return ", ".join(parts)
 
 
 def _figure(figure: Figure) -> str:
     if figure.reason:
         return f"{figure.name}: not measured, {figure.reason}"
-    value = _size(int(figure.value)) if figure.unit == "bytes" else f"{_plain(figure.value)} {figure.unit}"
-    share = f" ({figure.fraction:.0%} of {_plain(figure.peak or 0)} in theory)" if figure.fraction is not None else ""
+    value = quantity(figure.value, figure.unit)
+    share = f" ({figure.fraction:.0%} of {digits(figure.peak or 0)} in theory)" if figure.fraction is not None else ""
     return f"{figure.name}: {value}{share}"
 
 
@@ -138,22 +138,5 @@ def _batches(bench: Bench) -> Iterator[tuple[str, str]]:
 def _batch(batch: Batch) -> str:
     if batch.reason:
         return f"{batch.size}: {batch.reason}"
-    held = f", {_size(batch.peak_vram_bytes)}" if batch.peak_vram_bytes is not None else ""
-    return f"{batch.size}: {_plain(batch.items_per_second or 0)} a second{held}"
-
-
-def _plain(value: float) -> str:
-    """Return three significant digits, without an exponent."""
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.3g}"
-
-
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value * 1e3:.3g} ms" if value < 0.1 else f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
-
-
-def _size(value: int) -> str:
-    return f"{value / _GIB:.1f} GiB" if value >= _GIB else f"{value / _MIB:.0f} MiB"
+    held = f", {quantity(batch.peak_vram_bytes, 'bytes')}" if batch.peak_vram_bytes is not None else ""
+    return f"{batch.size}: {digits(batch.items_per_second or 0)} a second{held}"

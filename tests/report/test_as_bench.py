@@ -87,20 +87,20 @@ def test_the_real_time_factor_comes_first_and_the_gpu_is_compared() -> None:
 xtts on cpu  Xeon · XTTS v2, random weights · float32
   rtf             2.00 (4.5 s of audio in 9.00 s)
   first chunk     after 1.50 s
-  tokens          10.00 a second
-  load            12.25 s
-  runs            3 after a first one that took 50 ms longer; they differ by
+  tokens          10.0 a second
+  load            12.2 s
+  runs            3 after a first one that took 50.0 ms longer; they differ by
                   11.1%
   memory          3.0 GiB of RAM at most
   speech          4.5 s, 24000 Hz, 1 × 16 bit, peak 0.50
 
 xtts on cuda:0  NVIDIA GeForce RTX 4090 · XTTS v2, random weights · float32
-  rtf             0.10 (4.5 s of audio in 0.45 s)
-  speed-up        20.00 × the CPU
+  rtf             0.100 (4.5 s of audio in 0.450 s)
+  speed-up        20.0 × the CPU
   first chunk     after 1.50 s
   tokens          200 a second
-  load            12.25 s
-  runs            1 after a first one that took 50 ms longer
+  load            12.2 s
+  runs            1 after a first one that took 50.0 ms longer
   memory          2.0 GiB of the GPU's at most, 3.0 GiB of RAM at most
   speech          4.5 s, 24000 Hz, 1 × 16 bit, peak 0.50
   not comparable  throttled before: its temperature (hardware)
