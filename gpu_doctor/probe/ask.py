@@ -70,7 +70,8 @@ class Pending:
             self._channel = channel = Channel(argument)
             # The kernel ends the child when nobody holds the other end any more, however this process ends.
             lifeline, self._hold = map(above_streams, os.pipe())
-            numbers = (channel.descriptor, channel.begin, lifeline, self._deadline)
+            ends = time.monotonic() + self._deadline
+            numbers = (channel.descriptor, channel.begin, lifeline, self._deadline, ends)
             asked = [*command, str(_RUNNER), str(SCRIPTS / script), *map(str, numbers)]
             self._leash = Leash(asked, environ, self._deadline, (channel.descriptor, lifeline), memory_limit)
         except (OSError, ValueError, RuntimeError) as error:

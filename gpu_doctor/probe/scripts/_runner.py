@@ -1,7 +1,7 @@
 """Run one question in this process and leave its answer in the channel; Python 3.8, standard library only.
 
 Arguments: the question's file, the channel's descriptor, how many bytes of it are the argument, the descriptor of the
-lifeline, the seconds until the asker's deadline.
+lifeline, the asker's deadline in seconds and when it ends by the monotonic clock, which all processes share.
 Behind the argument the channel takes one JSON object a line, so that whatever kills this process leaves what was known
 before. Tracebacks of a death stand between them.
 """
@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the typing module itself would cost milliseconds in every child
@@ -25,6 +26,8 @@ _DETAIL = 2000
 _RESERVE = 32768
 # The asker enforces the deadline; the alarm only serves where the asker was killed and the lifeline did not help.
 _ORPHAN_SECONDS = 5
+# How long before the deadline the stack is written down: a busy machine may let a thread wait for its turn.
+_MARGIN_SECONDS = 1.5
 # Bound before the question runs: the library asked about may change these modules.
 _dumps, _exit, _fstat, _lseek, _write = json.dumps, os._exit, os.fstat, os.lseek, os.write
 
@@ -105,10 +108,11 @@ def main() -> None:
     """Answer, and end this process without letting any library tidy up."""
     if sys.version_info < (3, 8):  # noqa: UP036 - the patient's Python is any
         sys.exit("this Python is older than 3.8")
-    script, seconds = sys.argv[1], float(sys.argv[5])
+    script = sys.argv[1]
     channel, begin, lifeline = map(int, sys.argv[2:5])
+    seconds, left = float(sys.argv[5]), max(float(sys.argv[6]) - time.monotonic(), 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.alarm(int(seconds) + 1 + _ORPHAN_SECONDS)
+    signal.alarm(int(left) + 1 + _ORPHAN_SECONDS)
     os.set_inheritable(channel, False)
     _end_with_asker(lifeline)
     _die_first()
@@ -117,7 +121,7 @@ def main() -> None:
     sys.argv[:] = [script]
     notes = Notes(channel)
     faulthandler.enable(file=channel, all_threads=False)
-    _tell_where_it_stands(max(seconds - 0.5, seconds * 0.8), channel)
+    _tell_where_it_stands(max(left - min(_MARGIN_SECONDS, seconds * 0.2), 0.01), channel)
     notes.watch_loading()
     # What fails before this line is no fault of what the question asks about.
     notes.write(started=True)
