@@ -78,7 +78,7 @@ def _one(
 def _shorter(dtype: str, gpu: Gpu, facts: AdviceFacts) -> str | None:
     return (
         "int8_float16"
-        if dtype == "float16" and facts.has_format("ctranslate2", "int8_float16", gpu.capability)
+        if dtype == "float16" and facts.formats.has("ctranslate2", "int8_float16", gpu.capability)
         else None
     )
 

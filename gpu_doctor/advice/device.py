@@ -127,7 +127,7 @@ def _praise(
     best: Seen, left: Sequence[Seen], seen: Sequence[Seen], package: Distribution | None, engine: Engine
 ) -> str:
     what = f"{package.label} can use" if package else f"{engine} is not installed; the hardware alone allows"
-    words = f"{what} {best.gpu.name} ({best.gpu.sm})"
+    words = f"{what} {best.gpu.label}"
     size = budget(best.gpu)
     if len(left) > 1 and size is not None:
         words += f", of {len(seen)} GPUs the one with the most {'free ' * (best.gpu.free_bytes is not None)}memory"

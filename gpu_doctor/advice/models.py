@@ -53,7 +53,7 @@ def _dtype(model: Checkpoint, gpu: Gpu | None, engine: EngineAdvice, facts: Advi
     stated = _stated(model)
     if model.kind == "ctranslate2" or stated is None or gpu is None:
         return engine.dtype
-    if stated == "float32" or facts.has_format("torch", stated, gpu.capability):
+    if stated == "float32" or facts.formats.has("torch", stated, gpu.capability):
         half = stated == "float32" and engine.dtype.value != "float32"
         return engine.dtype if half else Choice(stated, f"the model's own format, and {gpu.sm} computes in it")
     return Choice(engine.dtype.value, f"the model's own format is {stated}, which {gpu.sm} does not compute in")
@@ -61,7 +61,7 @@ def _dtype(model: Checkpoint, gpu: Gpu | None, engine: EngineAdvice, facts: Advi
 
 def _unsupported(model: Checkpoint, gpu: Gpu | None, dtype: Choice, facts: AdviceFacts) -> tuple[str, ...]:
     stated = _stated(model)
-    if gpu is None or stated in (None, "float32") or facts.has_format("torch", str(stated), gpu.capability):
+    if gpu is None or stated in (None, "float32") or facts.formats.has("torch", str(stated), gpu.capability):
         return ()
     return (f"The model is stored for {stated}, which {gpu.sm} does not compute in: load it with {dtype.value}.",)
 

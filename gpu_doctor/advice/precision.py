@@ -23,7 +23,7 @@ def tf32(gpu: Gpu | None, facts: AdviceFacts) -> Choice:
     """Choose whether float32 products may be computed in tf32."""
     if gpu is None:
         return Choice("off", "tf32 is a format of GPUs")
-    if facts.has_format("torch", "tf32", gpu.capability):
+    if facts.formats.has("torch", "tf32", gpu.capability):
         return Choice(
             "on", f"{gpu.sm} multiplies float32 on tensor cores so; torch.set_float32_matmul_precision('high')"
         )
@@ -44,7 +44,7 @@ def _torch(gpu: Gpu | None, facts: AdviceFacts, refused: frozenset[str]) -> Choi
     if gpu is None:
         return Choice("float32", "CPUs are made for float32")
     for name in ("bfloat16", "float16"):
-        if name not in refused and facts.has_format("torch", name, gpu.capability):
+        if name not in refused and facts.formats.has("torch", name, gpu.capability):
             no = "" if name == "bfloat16" else ", and has no bfloat16"
             return Choice(name, f"{gpu.sm} computes {name} at full speed{no}")
     why = "was seen to refuse the shorter formats" if refused else "has no float16 at full speed"
@@ -55,7 +55,7 @@ def _ctranslate2(gpu: Gpu | None, facts: AdviceFacts, refused: frozenset[str]) -
     if gpu is None:
         return Choice("int8", "on a CPU the fastest, with a quarter of float32's memory")
     for name in ("float16", "int8_float32"):
-        if name not in refused and facts.has_format("ctranslate2", name, gpu.capability):
+        if name not in refused and facts.formats.has("ctranslate2", name, gpu.capability):
             short = "" if name == "float16" else ", whose float16 is slow"
             return Choice(name, f"the best that CTranslate2 offers on {gpu.sm}{short}")
     return Choice("float32", f"CTranslate2 offers nothing shorter on {gpu.sm}")

@@ -80,7 +80,7 @@ def _cuda_siblings(inventory: Inventory) -> list[Distribution]:
 def _finding(inventory: Inventory, facts: Facts, torch: Distribution, siblings: list[Distribution]) -> Finding:
     gpus = () if isinstance(inventory.gpus, Unknown) else inventory.gpus
     evidence = [_built(torch)]
-    evidence += [Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where) for gpu in gpus]
+    evidence += [Evidence("GPU", gpu.label, gpu.where) for gpu in gpus]
     evidence += [Evidence("built for CUDA", d.label, d.built_for.where) for d in siblings if d.built_for]
     # Beside a GPU it is certain that torch leaves it idle; beside CUDA packages alone it may be meant so.
     severity: Severity = "error" if gpus else "warning"

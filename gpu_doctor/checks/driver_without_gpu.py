@@ -66,9 +66,9 @@ def _finding(inventory: Inventory, driver: Driver, gpu: Gpu, span: DriverSpan, l
         rule=RULE.id,
         severity="error",
         subject=f"driver {driver.label} and {gpu.sm}",
-        message=f"Driver {driver.label} does not support {gpu.name} ({gpu.sm}): {limit}.",
+        message=f"Driver {driver.label} does not support {gpu.label}: {limit}.",
         evidence=(
-            Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where),
+            Evidence("GPU", gpu.label, gpu.where),
             Evidence("driver", driver.label, driver.where),
             Evidence("supported drivers", limit, span.source),
         ),

@@ -87,7 +87,7 @@ def _from_files(inventory: Inventory, facts: Facts) -> Found:
 
 def _finding(inventory: Inventory, facts: Facts, coverage: Coverage, gpu: Gpu, said: tuple[Severity, str]) -> Finding:
     libraries = (Evidence(lib.name, coverage.code_of(lib), lib.path) for lib in coverage.shown(gpu.capability))
-    rows = (Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where), *libraries)
+    rows = (Evidence("GPU", gpu.label, gpu.where), *libraries)
     healing = remedy(inventory, facts, coverage.package, gpu.capability, coverage) if said[0] == "error" else None
     subject = f"{coverage.package} on {gpu.sm}"
     return Finding(RULE.id, said[0], subject, said[1], rows, healing, seats=(coverage.package,))

@@ -93,4 +93,4 @@ def _finding(inventory: Inventory, gpu: Gpu, item: Fallback) -> Finding:
 
 
 def _here(gpu: Gpu) -> Evidence:
-    return Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where)
+    return Evidence("GPU", gpu.label, gpu.where)

@@ -1,4 +1,4 @@
-"""Answer what advice is made of: number formats, attention kernels, allocator variables, and sizes of models."""
+"""Answer what advice is made of: attention kernels, allocator variables, and sizes of models."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 from packaging.version import Version
 
 from gpu_doctor.facts import load, parse
+from gpu_doctor.facts.formats import NumberFormats
 from gpu_doctor.model.architecture import Capability
 from gpu_doctor.model.bench import SIZES
 
 T = TypeVar("T")
-
-ENGINES = ("torch", "ctranslate2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +46,17 @@ class DiffusionFact:
 
 
 class AdviceFacts:
-    """Answer questions to advice.toml."""
+    """Answer questions to advice.toml; `formats` are those of formats.toml."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, formats: NumberFormats) -> None:
+        self.formats = formats
         table = load.read_table("advice", folder)
-        self._formats = _formats(table)
         self._kernels = _named(table, "attention", "kernel", "since", parse.capability)
         self._variables = _named(table, "variable", "name", "since", parse.version)
         self._keys = _named(table, "key", "name", "since", parse.version)
         self.whisper = _whisper(table)
         self.diffusion = _diffusion(table)
         self._overhead = _named(table, "overhead", "what", "mib", parse.integer)
-
-    def has_format(self, engine: str, dtype: str, capability: Capability) -> bool:
-        """Tell whether GPUs of this capability compute in a number format at full speed with this engine."""
-        since, but = self._formats[engine, dtype]
-        return capability >= since and capability not in but
 
     def has_attention(self, kernel: str, capability: Capability) -> bool:
         """Tell whether an attention kernel runs on GPUs of this capability."""
@@ -88,19 +82,6 @@ class AdviceFacts:
     def overhead_bytes(self, what: str) -> int:
         """Return what a program takes beside weights: `context` or `denoising`."""
         return self._overhead[what] * 2**20
-
-
-def _formats(table: load.Table) -> Mapping[tuple[str, str], tuple[Capability, tuple[Capability, ...]]]:
-    rows = [(row, (row.take("engine", parse.text), row.take("dtype", parse.text))) for row in table.rows("format")]
-    load.unique(rows)
-    for row, (engine, _) in rows:
-        if engine not in ENGINES:
-            raise row.error(f"engine is not one of {', '.join(ENGINES)}")
-    found = {
-        key: (row.take("since", parse.capability), row.maybe("except", parse.capabilities, ())) for row, key in rows
-    }
-    _done(rows)
-    return found
 
 
 def _named(table: load.Table, kind: str, name: str, value: str, parser: Callable[[Any], T]) -> Mapping[str, T]:

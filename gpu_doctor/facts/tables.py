@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from packaging.version import Version
 
 from gpu_doctor.errors import FactsError
 from gpu_doctor.facts import load, packages
-from gpu_doctor.facts.advice import AdviceFacts
 from gpu_doctor.facts.audio import AudioRelease, audio
 from gpu_doctor.facts.cufft import Cufft, CufftLimit, CufftRelease
 from gpu_doctor.facts.drivers import Drivers, DriverSpan, MinimumDriver, parse_driver
+from gpu_doctor.facts.formats import NumberFormats
 from gpu_doctor.facts.gpus import GpuFact, Gpus
 from gpu_doctor.facts.modules import read_modules
 from gpu_doctor.facts.packages import CTranslate2Fact, Cudnn, OnnxRuntimeFact
-from gpu_doctor.facts.peaks import Peaks
 from gpu_doctor.facts.torch import TorchBuild, TorchBuilds, TorchCompanions
 from gpu_doctor.facts.torchcodec import TorchcodecFact, torchcodec
 from gpu_doctor.facts.wheels import Wheels
 from gpu_doctor.model.architecture import Capability
 from gpu_doctor.model.unknown import Unknown
+
+if TYPE_CHECKING:  # only what measures or advises reads these tables
+    from gpu_doctor.facts.advice import AdviceFacts
+    from gpu_doctor.facts.peaks import Peaks
 
 System = Literal["linux", "windows"]
 
@@ -84,6 +87,11 @@ class Facts:
     def floor(self, kind: str, capability: Capability, gpu: str = "") -> float | None:
         """Return the least share of the peak that a healthy GPU reaches; its name may be known for a higher one."""
         return self._peaks.floor(kind, capability, gpu)
+
+    @cached_property
+    def formats(self) -> NumberFormats:
+        """Return which number formats GPUs compute in."""
+        return NumberFormats(self._folder)
 
     # torch
 
@@ -187,8 +195,10 @@ class Facts:
 
     @cached_property
     def advice(self) -> AdviceFacts:
-        """Return what advice is made of: number formats, attention kernels, allocator variables, sizes of models."""
-        return AdviceFacts(self._folder)
+        """Return what advice is made of: attention kernels, allocator variables, sizes of models."""
+        from gpu_doctor.facts.advice import AdviceFacts
+
+        return AdviceFacts(self._folder, self.formats)
 
     # NVIDIA's wheels
 
@@ -226,6 +236,8 @@ class Facts:
 
     @cached_property
     def _peaks(self) -> Peaks:
+        from gpu_doctor.facts.peaks import Peaks
+
         return Peaks(self._folder)
 
     @cached_property

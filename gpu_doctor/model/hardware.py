@@ -46,6 +46,11 @@ class Gpu:
         """Return the architecture in NVIDIA's spelling, such as `sm_89`."""
         return f"sm_{self.capability[0]}{self.capability[1]}"
 
+    @property
+    def label(self) -> str:
+        """Return the name with the architecture, once where the user gave no more than that: `RTX 4090 (sm_89)`."""
+        return self.name if self.name == self.sm else f"{self.name} ({self.sm})"
+
 
 @dataclass(frozen=True, slots=True)
 class Driver:

@@ -62,7 +62,7 @@ class Place:
     @property
     def gpu_words(self) -> str:
         """Return the GPUs in words."""
-        return " and ".join(dict.fromkeys(f"{gpu.name} ({gpu.sm})" for gpu in self.gpus)) or "no GPU in particular"
+        return " and ".join(dict.fromkeys(gpu.label for gpu in self.gpus)) or "no GPU in particular"
 
     @property
     def driver_words(self) -> str:

@@ -47,9 +47,9 @@ def obstacle(inventory: Inventory, place: Place, facts: Facts) -> str | None:
             continue
         if span.first is not None and place.driver < span.first:
             needs = driver_text(span.first)
-            return f"{place.driver_words.capitalize()} does not know the {gpu.name} ({gpu.sm}), which needs {needs}."
+            return f"{place.driver_words.capitalize()} does not know the {gpu.label}, which needs {needs}."
         if span.last_branch is not None and place.driver.major > span.last_branch:
-            return f"No driver after branch {span.last_branch} supports the {gpu.name} ({gpu.sm})."
+            return f"No driver after branch {span.last_branch} supports the {gpu.label}."
     torch = inventory.distribution("torch")
     if torch is None:
         return None

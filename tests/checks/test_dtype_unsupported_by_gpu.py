@@ -12,6 +12,8 @@ from tests.kit import dist, gpu, inventory, probe, trial
 
 UNSUPPORTED = "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasGemmEx`"
 BF16, FP16 = trial("matmul bf16", "failed", UNSUPPORTED), trial("matmul fp16", "failed", UNSUPPORTED)
+ONLY_ON = "RuntimeError: torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9"
+FP8 = trial("matmul fp8", "failed", ONLY_ON)
 
 
 def torch_on(capability: str, *trials: Trial) -> Inventory:
@@ -44,6 +46,15 @@ def test_torch_is_told_what_to_compute_in(
     assert finding.remedy is not None
     assert finding.remedy.summary == f"Compute in {instead} on this GPU."
     assert evidence(finding)[f"asked live: {trials[0].name} in torch on GPU 0"] == UNSUPPORTED
+
+
+def test_a_build_without_float8_is_a_note_even_where_the_gpu_has_it() -> None:
+    finding = only(judge("dtype-unsupported-by-gpu", torch_on("8.9", FP8)))
+    assert (finding.severity, "refuses float8 to torch" in finding.message) == ("note", True)
+    both = only(judge("dtype-unsupported-by-gpu", torch_on("8.9", BF16, FP8)))
+    assert both.severity == "warning"
+    healthy = torch_on("8.6", trial("matmul fp8", "skipped", "GPUs of compute capability 8.6 have no FP8"))
+    assert judge("dtype-unsupported-by-gpu", healthy).status == "passed"
 
 
 def test_a_gpu_whose_capability_nobody_knows_gets_the_format_that_always_works() -> None:

@@ -101,6 +101,8 @@ OWNERS: Sequence[tuple[str, Trial]] = (
     ("cufft-failure", trial("stft", "failed", "RuntimeError: cuFFT error: CUFFT_INTERNAL_ERROR")),
     ("cufft-failure", trial("fft fp64", "died", "was killed by SIGSEGV")),
     ("dtype-unsupported-by-gpu", trial("matmul bf16", "failed", UNSUPPORTED)),
+    ("dtype-unsupported-by-gpu", trial("matmul fp8", "failed", UNSUPPORTED)),
+    ("gpu-operation-fails", trial("matmul fp8", "died", "was killed by SIGSEGV")),
     ("gpu-operation-fails", trial("matmul fp32", "failed", UNSUPPORTED)),
     ("gpu-operation-fails", trial("matmul fp32", "failed", NO_MEMORY)),
     ("gpu-operation-fails", trial("pinned memory", "failed", "RuntimeError: CUDA error: out of memory")),

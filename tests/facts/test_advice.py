@@ -1,4 +1,4 @@
-"""advice.toml: number formats, attention kernels, allocator variables, and sizes of models."""
+"""advice.toml: attention kernels, allocator variables, and sizes of models."""
 
 from __future__ import annotations
 
@@ -10,29 +10,9 @@ from packaging.version import Version
 from gpu_doctor.errors import FactsError
 from gpu_doctor.facts.advice import AdviceFacts
 from gpu_doctor.facts.tables import Facts
-from gpu_doctor.model.architecture import Capability
 from tests.facts.slips import slip
 
 FACTS = Facts.load().advice
-
-
-@pytest.mark.parametrize(
-    ("engine", "dtype", "capability", "has"),
-    [
-        ("torch", "bfloat16", (7, 5), False),
-        ("torch", "bfloat16", (8, 0), True),
-        ("torch", "float16", (6, 0), True),
-        ("torch", "float16", (6, 1), False),
-        ("torch", "tf32", (7, 5), False),
-        ("torch", "tf32", (8, 6), True),
-        ("ctranslate2", "float16", (6, 1), False),
-        ("ctranslate2", "int8_float32", (6, 1), True),
-        ("ctranslate2", "int8_float16", (8, 9), True),
-        ("ctranslate2", "int8_float16", (12, 0), False),
-    ],
-)
-def test_formats_by_capability(engine: str, dtype: str, capability: Capability, has: bool) -> None:
-    assert FACTS.has_format(engine, dtype, capability) is has
 
 
 @pytest.mark.parametrize(("kernel", "turing", "ampere"), [("flash-attn", False, True), ("efficient", True, True)])
@@ -73,8 +53,7 @@ def test_parameters_are_those_of_the_published_models() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('dtype = "bfloat16"', 'dtype = "float16"', "has the same key"),
-        ('engine = "torch"', 'engine = "jax"', "engine is not one of"),
+        ('kernel = "flash"', 'kernel = "flash-attn"', "has the same key"),
         ('since = "8.0"', 'since = "Ampere"', "since does not fit"),
         ('size = "base"', 'size = "large-v4"', "the sizes are not"),
         ("heads = 6", "heads = 7", "width is no multiple of heads"),
@@ -85,4 +64,4 @@ def test_parameters_are_those_of_the_published_models() -> None:
 )
 def test_a_slip_in_the_table_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(FactsError, match=rf"advice\.toml, .*{message}"):
-        AdviceFacts(slip(tmp_path, "advice", old, new))
+        AdviceFacts(slip(tmp_path, "advice", old, new), Facts.load().formats)

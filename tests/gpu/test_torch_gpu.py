@@ -15,7 +15,7 @@ from tests.gpu.conftest import RULES
 pytestmark = pytest.mark.gpu
 
 # What an emulated or missing number format may fail at on an older GPU; everything else must work on every GPU.
-_FORMATS = {"matmul bf16", "matmul fp16"}
+_FORMATS = {"matmul bf16", "matmul fp16", "matmul fp8"}
 
 
 @pytest.fixture(scope="session")

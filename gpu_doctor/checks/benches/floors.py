@@ -29,7 +29,7 @@ def hindrance(bench: Bench, gpu: Gpu | None, facts: Facts) -> str:
     if not figures:
         return "no figure with a known limit was measured"
     if not any(judged(bench, gpu, facts)):
-        return f"the facts of {facts.date} have no floor for {gpu.name} ({gpu.sm})"
+        return f"the facts of {facts.date} have no floor for {gpu.label}"
     return ""
 
 

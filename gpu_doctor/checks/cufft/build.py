@@ -47,7 +47,7 @@ def limits_hit(inventory: Inventory, facts: Facts, torch: Distribution) -> Itera
                 f"the first transform: CUFFT_INTERNAL_ERROR. That of CUDA {limit.first_cuda} works.",
                 evidence=(
                     Evidence("cuFFT", f"of CUDA {cufft.cuda}, {cufft.how}", cufft.where),
-                    Evidence("GPU", f"{gpu.name} ({gpu.sm})", gpu.where),
+                    Evidence("GPU", gpu.label, gpu.where),
                     Evidence(
                         f"works on {gpu.sm} from", f"CUDA {limit.first_cuda}", f"facts of {facts.date}: {limit.source}"
                     ),

@@ -26,7 +26,7 @@ TRANSFORMS = ("stft", "istft", "fft fp64")
 RUNS = "package-run-fails"
 Witness = tuple[Probe, Trial]
 
-_HALF = ("matmul fp16", "matmul bf16")
+_SHORT = ("matmul fp16", "matmul bf16", "matmul fp8")
 _ORT_CPU, _ORT_CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 WITHOUT_GPU = ("CPU", _ORT_CPU)
 
@@ -101,7 +101,7 @@ def _of_torch(inventory: Inventory, probe: Probe, trial: Trial) -> str:
             return "wsl-pinned-memory"
         if trial.name in TRANSFORMS:
             return "cufft-failure"
-        if trial.name in _HALF and _NOT_SUPPORTED.search(trial.detail):
+        if trial.name in _SHORT and _NOT_SUPPORTED.search(trial.detail):
             return "dtype-unsupported-by-gpu"
     return _of_gpu(inventory, probe, trial)
 

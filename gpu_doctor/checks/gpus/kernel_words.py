@@ -18,10 +18,15 @@ def stated(
     if bare and len(bare) == len(coverage.libraries):
         if coverage.undecided(gpu.capability) is not None:
             return None
-        return worst, f"{coverage.label} has no code for {gpu.sm} ({gpu.name}): it carries {coverage.carried}."
+        return worst, f"{coverage.label} has no code for {_named(gpu)}: it carries {coverage.carried}."
     if bare:
         served = lost_use(bare)
         # Other libraries may exist for newer GPUs only (Hopper's attention kernels), by design.
-        return "error" if served else "note", f"{coverage.named(bare)} no code for {gpu.sm} ({gpu.name}){served}."
+        return "error" if served else "note", f"{coverage.named(bare)} no code for {_named(gpu)}{served}."
     compiled = bool(coverage.libraries) and coverage.main_is_compiled_at_start(gpu.capability)
     return ptx.outcome(inventory, facts, coverage, gpu) if compiled else None
+
+
+def _named(gpu: Gpu) -> str:
+    """Return the architecture, which the code is for, then the name."""
+    return gpu.sm if gpu.name == gpu.sm else f"{gpu.sm} ({gpu.name})"

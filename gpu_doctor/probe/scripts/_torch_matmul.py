@@ -1,6 +1,6 @@
 """The products of square matrices, in each number format that the device has; Python 3.8, torch only.
 
-No question of its own: `bench_torch.py` runs this file.
+No question of its own: `bench_torch.py` and `torch_gpu.py` run this file.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def _product(meter: Any, side: int, dtype: Any) -> Callable[[], Callable[[], Any
     def make() -> Callable[[], Any]:
         a, b = (meter.torch.randn(side, side, device=meter.device) for _ in range(2))
         if dtype is None:
-            return _fp8(meter.torch, a, b)
+            return fp8_product(meter.torch, a, b)
         a, b = a.to(dtype), b.to(dtype)
         return lambda: meter.torch.matmul(a, b)
 
     return make
 
 
-def _fp8(torch: Any, a: Any, b: Any) -> Callable[[], Any]:
+def fp8_product(torch: Any, a: Any, b: Any) -> Callable[[], Any]:
     """Return what multiplies them in FP8: cuBLASLt wants the second matrix by columns."""
     a, columns = a.to(torch.float8_e4m3fn), b.t().contiguous().to(torch.float8_e4m3fn).t()
     one = torch.ones((), device=a.device)
@@ -87,7 +87,7 @@ def _check(meter: Any, kind: str, dtype: Any) -> Callable[[], Any]:
         a, b = bench.noise(rows, inner), bench.noise(inner, columns)
         if dtype is None:
             a, b = (x.float().to(torch.float8_e4m3fn).float() for x in (a, b))
-            got = _fp8(torch, a.to(meter.device), b.to(meter.device))()
+            got = fp8_product(torch, a.to(meter.device), b.to(meter.device))()
             # The sums are kept in fewer bits than float32 has.
             allowed = _FP8_FACTORS * bench.tolerance(torch.bfloat16, math.sqrt(inner))
         else:

@@ -28,6 +28,8 @@ _BLOCK = 16 * 2**20
 _SEVERAL_STEPS = 4.0
 # TF32 keeps 10 bits of each factor's fraction, as float16 does: https://docs.nvidia.com/cuda/floating-point/
 _TF32_UNIT = 2.0**-11
+# https://github.com/pytorch/pytorch/blob/v2.8.0/aten/src/ATen/native/cuda/Blas.cpp: "capability >= 9.0 or 8.9"
+_FIRST_FP8 = (8, 9)
 # Size, hop and window: XTTS's two, Whisper's, a prime number and an odd one; cuFFT has other kernels for each.
 _TRANSFORMS = ((1024, 256, 1024), (2048, 256, 1024), (400, 160, 400), (1021, 255, 1021), (625, 125, 625))
 _MAPPED = re.compile(r"(lib(?:cudart|cublas|cublasLt|cudnn|cufft|cusolver|cusparse|nvrtc|cuda)\.so)[.\d]*$")
@@ -36,15 +38,18 @@ _MAPPED = re.compile(r"(lib(?:cudart|cublas|cublasLt|cudnn|cufft|cusolver|cuspar
 def answer(argument: dict[str, Any], notes: Any) -> dict[str, Any]:
     """Make every experiment in turn, and say on what."""
     torch = importlib.import_module("torch")
-    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bench.py")
     torch.set_num_threads(1)  # the CPU only computes what is compared, beside other questions that it serves
-    bench = runpy.run_path(beside)["Bench"](torch, argument["device"], notes)
+    bench = _beside("_bench.py")["Bench"](torch, argument["device"], notes)
     told = {"torch": torch.__version__, "cuda": torch.version.cuda or "none"}  # type: dict[str, Any]
     if not bench.trial("is available", _is_available):
         bench.lost = bench.lost or "torch cannot use the GPU"
     for name, function in _EXPERIMENTS:
         bench.trial(name, function)
     return {**told, **bench.about, **_mapped()}
+
+
+def _beside(name: str) -> dict[str, Any]:
+    return runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))
 
 
 def _is_available(bench: Any) -> dict[str, object]:
@@ -123,6 +128,24 @@ def _matmul(kind: str) -> Experiment:
     return experiment
 
 
+def _matmul_fp8(bench: Any) -> Any:
+    torch, capability = bench.torch, bench.about["capability"]
+    kind = getattr(torch, "float8_e4m3fn", None)
+    if kind is None or not hasattr(torch, "_scaled_mm"):
+        raise bench.notes.Skip("this torch has no FP8")
+    if bench.on_gpu and tuple(map(int, capability.split("."))) < _FIRST_FP8:
+        raise bench.notes.Skip(f"GPUs of compute capability {capability} have no FP8")
+    # Rounded to FP8 first, so that the reference multiplies the same numbers.
+    a, b = (bench.noise(*shape).float().to(kind).float() for shape in ((256, 512), (512, 128)))
+    try:
+        product = _beside("_torch_matmul.py")["fp8_product"](torch, a.to(bench.device), b.to(bench.device))()
+    except NotImplementedError as error:
+        ending = error if bench.on_gpu else bench.notes.Skip("this torch multiplies FP8 on GPUs alone")
+        raise ending from None
+    allowed, wanted = bench.tolerance(torch.bfloat16, math.sqrt(512)), a.double() @ b.double()
+    return bench.compare(iter([("256×512×128", product, wanted, allowed)]))
+
+
 def _convolution(bench: Any) -> Any:
     torch = bench.torch
     torch.backends.cudnn.allow_tf32 = False
@@ -141,7 +164,7 @@ def _convolution(bench: Any) -> Any:
                 terms = (w[0].numel(), w.numel() / w.shape[1], x.numel() / x.shape[1])
                 for at, part in enumerate(("", " input's gradient", " weight's gradient")):
                     allowed = bench.tolerance(dtype, math.sqrt(terms[at])) * _SEVERAL_STEPS
-                    yield f"{name} {_short(dtype)}{part}", got[at], wanted[at], allowed
+                    yield f"{name} {str(dtype)[6:]}{part}", got[at], wanted[at], allowed
 
     return bench.compare(cases())
 
@@ -153,10 +176,6 @@ def _forward_and_backward(torch: Any, layer: Callable[..., Any], x: Any, w: Any,
     ramp = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).to(torch.float16)
     # Given as grad_outputs, it would make torch import its compiler: seconds, and one more thing that can break.
     return (y.detach(), *torch.autograd.grad((y * ramp.to(y.device).to(y.dtype)).sum(), (x, w)))
-
-
-def _short(dtype: Any) -> str:
-    return str(dtype).replace("torch.", "")
 
 
 def _stft(bench: Any) -> Any:
@@ -242,7 +261,7 @@ def _attention(bench: Any) -> Any:
             scores = q.double() @ k.double().transpose(-1, -2) / math.sqrt(64)
             got = torch.nn.functional.scaled_dot_product_attention(*(x.to(bench.device) for x in (q, k, v)))
             allowed = bench.tolerance(dtype, math.sqrt(128)) * _SEVERAL_STEPS
-            yield _short(dtype), got, scores.softmax(-1) @ v.double(), allowed
+            yield str(dtype)[6:], got, scores.softmax(-1) @ v.double(), allowed
 
     return bench.compare(cases())
 
@@ -277,4 +296,5 @@ _EXPERIMENTS = (
     ("linalg svd", _linalg("svd")),
     ("linalg cholesky", _linalg("cholesky")),
     ("linalg eigh", _linalg("eigh")),
+    ("matmul fp8", _matmul_fp8),  # the last, because few need what it may break
 )
