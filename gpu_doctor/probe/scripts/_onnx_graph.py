@@ -5,14 +5,20 @@ No question of its own: a benchmark runs this file and takes `Graph` from it. nu
 
 from __future__ import annotations
 
+import os
+import runpy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 # ONNX: the enum values, and versions of format and operators that every release from 2021 on reads.
 _FLOAT, _INTS = 1, 7
 _FORMAT = 7
 _OPERATORS = 13
+_PROTOBUF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_protobuf.py")
+_field: Callable[[int, Any], bytes] = runpy.run_path(_PROTOBUF)["field"]
 
 
 class Graph:
@@ -82,20 +88,3 @@ def _value(name: str, shape: tuple[int, ...]) -> bytes:
     """Describe an input or output whose first dimension is open."""
     dimensions = _field(1, _field(2, "batch")) + b"".join(_field(1, _field(1, size)) for size in shape)
     return _field(1, name) + _field(2, _field(1, _field(1, _FLOAT) + _field(2, dimensions)))
-
-
-def _field(number: int, value: Any) -> bytes:
-    """Encode one field of a protocol buffer: an integer, or text and messages with their length."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    content = value.encode("ascii") if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)

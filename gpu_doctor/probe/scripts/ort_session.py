@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import runpy
 import struct
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     Tensor = tuple[tuple[int, ...], Sequence[float]]
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _FLOAT = 1
 _FORMAT = 7
 _OPERATORS = 13
+_PROTOBUF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_protobuf.py")
+_field: Callable[[int, Any], bytes] = runpy.run_path(_PROTOBUF)["field"]
 _SIDE = 8
 _KERNEL = 3
 
@@ -148,20 +152,3 @@ def _constant(name: str, tensor: Tensor) -> bytes:
     dimensions = b"".join(_field(1, size) for size in shape)
     content = struct.pack(f"<{len(values)}f", *values)
     return _field(5, dimensions + _field(2, _FLOAT) + _field(8, name) + _field(9, content))
-
-
-def _field(number: int, value: Any) -> bytes:
-    """Encode one field of a protocol buffer: an integer, or text and messages with their length."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    content = value.encode("ascii") if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
