@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpu_doctor.cli.options import Prefix, Python, chosen, given
-from gpu_doctor.cli.out import complain, deliver, look
+from gpu_doctor.cli import figures
+from gpu_doctor.cli.figures import As
+from gpu_doctor.cli.options import Prefix, Python, Redact, chosen, given
+from gpu_doctor.cli.out import complain
 from gpu_doctor.cli.progress import scanning
 from gpu_doctor.errors import UsageError
 from gpu_doctor.model.bench import SIZES, WORKLOADS, BenchWish, Wanted
@@ -22,16 +23,9 @@ if TYPE_CHECKING:
     from gpu_doctor.model.target import Target
 
 _ALL, _HISTORY = "all", "history"
+# A regression is as bad as an error; where nothing was measured and nothing says why, that is no success.
+_CODES = {"healthy": 0, "sick": 1, "undetermined": 3}
 _DEVICE = re.compile(r"auto|cpu|cuda(?::\d{1,3})?|both")
-
-
-class As(str, Enum):
-    """Name what the figures are written as; `svg` and `html` are for the history."""
-
-    text = "text"
-    json = "json"
-    svg = "svg"
-    html = "html"
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -70,9 +64,19 @@ Timeout = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", min=1, help="For each workload on each device.")
 ]
 Output = Annotated[
-    str | None, typer.Option("--output", metavar="FILE", help="Keep the speech of xtts, or write the history here.")
+    list[str] | None,
+    typer.Option(
+        "--output",
+        metavar="FILE",
+        help="FILE.wav keeps the speech of xtts; another is for a --format, in their order. Repeatable.",
+    ),
 ]
-Written = Annotated[As, typer.Option("--format", help="What to write.")]
+Written = Annotated[
+    list[As] | None,
+    typer.Option(
+        "--format", help="What to write, text if nothing is said; repeatable. The history: text, json, svg, html."
+    ),
+]
 Save = Annotated[bool, typer.Option("--save", help="Remember the figures beside the environment.")]
 Compare = Annotated[
     str | None, typer.Option("--compare", metavar="last|FILE", help="Fail where a figure is worse than there.")
@@ -101,7 +105,8 @@ def bench(
     seed: Seed = 0,
     timeout: Timeout = None,
     output: Output = None,
-    format: Written = As.text,  # noqa: A002 - the option's name
+    format: Written = None,  # noqa: A002 - the option's name
+    redact: Redact = False,
     save: Save = False,
     compare: Compare = None,
     tolerance: Tolerance = 10.0,
@@ -112,72 +117,45 @@ def bench(
 
     Exit codes: 0 measured; 1 an error of a rule, or a regression; 2 usage; 3 nothing could be measured, or not saved.
     """
-    given(text=text, weights=weights, output=output, compare=compare)
+    given(text=text, weights=weights, compare=compare)
     target = chosen(python, prefix, None, None)
     if what == _HISTORY:
-        _show_history(target, format, output)
+        figures.show_history(target, format, output, redact)
         return
-    named, voice, heard = _workloads(what, format), _file("speaker-wav", speaker_wav), _file("audio", audio)
-    model, counts, kept = _size(model_size), (reload, repeat, seed), _speech(output, named)
+    named, voice, heard = _workloads(what), _file("speaker-wav", speaker_wav), _file("audio", audio)
+    model, counts, (wishes, kept) = _size(model_size), (reload, repeat, seed), figures.outputs(format, output, named)
     spoken = (download, text, voice, heard, language, model, (batch_size,), *counts, kept)
     wish = BenchWish(named[0], "cpu", "random", *spoken)
-    _run(
-        target, Wanted(named, _device(device), wish, weights, sweep, timeout), format, save, (compare, tolerance / 100)
-    )
+    wanted = Wanted(named, _device(device), wish, weights, sweep, timeout)
+    found, comparisons = _measured(target, wanted, compare, tolerance / 100)
+    report = figures.report_of(found, comparisons)
+    figures.deliver_figures(found, report, wishes, redact)
+    _remember(found, save, lonely=bool(compare) and not comparisons)
+    raise typer.Exit(_CODES[report.cases[0].verdict])
 
 
-def _run(target: Target, wanted: Wanted, format: As, save: bool, baseline: tuple[str | None, float]) -> None:  # noqa: A002
+def _measured(
+    target: Target, wanted: Wanted, compare: str | None, tolerance: float
+) -> tuple[Measured, tuple[Comparison, ...]]:
     from gpu_doctor import measure
 
-    against = measure.baseline(target, os.environ, baseline[0]) if baseline[0] else ()
+    against = measure.baseline(target, os.environ, compare) if compare else ()
     with scanning() as progress:
         found = measure.measure(target, os.environ, wanted, progress)
-    comparisons = measure.compared(found.benches, against, baseline[1]) if baseline[0] else ()
-    deliver(_drawn(found, comparisons, format))
-    if baseline[0] and not comparisons:
+    return found, measure.compared(found.benches, against, tolerance) if compare else ()
+
+
+def _remember(found: Measured, save: bool, *, lonely: bool) -> None:
+    """Say that nothing could be compared, and save the figures where that is wished."""
+    from gpu_doctor import measure
+
+    if lonely:
         complain("--compare: the baseline has nothing of the same workload, device and model")
     if save:
         measure.save_benches(found)
-    raise typer.Exit(_exit_code(found, comparisons))
 
 
-def _exit_code(found: Measured, comparisons: tuple[Comparison, ...]) -> int:
-    """Return 1 for an error or a regression, 3 where nothing was measured and nothing says why, else 0."""
-    sick = any(finding.severity == "error" for finding in found.findings)
-    if sick or any(one.regressed for one in comparisons):
-        return 1
-    return 0 if any(bench.ending == "answered" for bench in found.benches) else 3
-
-
-def _drawn(found: Measured, comparisons: tuple[Comparison, ...], format: As) -> str:  # noqa: A002
-    if format is As.json:
-        from gpu_doctor.report import as_bench_json
-
-        return as_bench_json.render(found.case, found.benches, found.findings, found.left_out, comparisons)
-    from gpu_doctor.report import as_bench, as_comparison
-
-    text = as_bench.render(found.case, found.benches, found.findings, found.left_out, look())
-    return text + "".join("\n" + as_comparison.render(one, look()) for one in comparisons)
-
-
-def _show_history(target: Target, format: As, output: str | None) -> None:  # noqa: A002
-    from gpu_doctor import measure
-    from gpu_doctor.report import as_bench_history as history
-
-    past = measure.saved_benches(target, os.environ)
-    benches = tuple(one.bench for one in past.saved)
-    if format is As.text:
-        text = history.render(benches, look(output), past.skipped)
-    elif format is As.json:
-        text = history.render_json(benches, past.skipped)
-    else:
-        text = history.render_svg(benches) if format is As.svg else history.render_html(benches, skipped=past.skipped)
-    deliver(text, output)
-
-
-def _workloads(what: str, format: As) -> tuple[Workload, ...]:  # noqa: A002 - the option's name
-    if format in (As.svg, As.html):
-        raise UsageError(f"--format {format.value} is for `bench history`")
+def _workloads(what: str) -> tuple[Workload, ...]:
     if what == _ALL:
         return WORKLOADS
     for name in WORKLOADS:
@@ -203,15 +181,3 @@ def _file(option: str, path: str | None) -> str | None:
     if path is not None and not os.path.isfile(path):
         raise UsageError(f"--{option} {path}: no such file")
     return None if path is None else os.path.abspath(path)
-
-
-def _speech(path: str | None, workloads: tuple[Workload, ...]) -> str | None:
-    """Return where to write speech, after a look whether that can be written: the figures come minutes later."""
-    if path is None:
-        return None
-    if "xtts" not in workloads:
-        raise UsageError("--output keeps speech, which xtts alone makes", "for the figures, redirect stdout")
-    place = os.path.abspath(path)
-    if os.path.isdir(place) or not os.access(os.path.dirname(place), os.W_OK):
-        raise UsageError(f"cannot write {path}")
-    return place

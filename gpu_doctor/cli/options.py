@@ -27,6 +27,20 @@ class Format(str, Enum):
     json = "json"
 
 
+class ReportFormat(str, Enum):
+    """Name what the report of a check is written as; `report.formats` says how."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    junit = "junit"
+    github = "github"
+    gitlab = "gitlab"
+    markdown = "markdown"
+    prometheus = "prometheus"
+    html = "html"
+
+
 class FailOn(str, Enum):
     """Name the least severity that makes the exit code 1."""
 
@@ -73,6 +87,22 @@ Thorough = Annotated[
     bool, typer.Option("--thorough", help="Make every experiment, not only those that a failure calls for.")
 ]
 As = Annotated[Format, typer.Option("--format", help="What to write.")]
+Formats = Annotated[
+    list[ReportFormat] | None, typer.Option("--format", help="What to write, text if nothing is said; repeatable.")
+]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output", metavar="FILE", help="Write here, not to stdout (`-`); repeatable, in the order of --format."
+    ),
+]
+Redact = Annotated[
+    bool,
+    typer.Option("--redact", help="Take secrets, user, host and home folder out (markdown and snapshots: always)."),
+]
+Settings = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="Read settings here, not from the project above.")
+]
 Output = Annotated[str | None, typer.Option("--output", metavar="FILE", help="Write here, not to stdout.")]
 
 
@@ -81,11 +111,15 @@ def chosen(python: str | None, prefix: str | None, gpus: Iterable[str] | None, d
     from gpu_doctor import doctor
 
     given(python=python, prefix=prefix, driver=driver)
+    return doctor.choose(python, prefix, os.environ, here(), tuple(gpus or ()), driver)
+
+
+def here() -> str:
+    """Return the folder that we stand in; raise UsageError where it was removed meanwhile."""
     try:
-        here = str(Path.cwd())
+        return str(Path.cwd())
     except FileNotFoundError as error:
         raise UsageError("the current folder does not exist any more", "cd to one that does") from error
-    return doctor.choose(python, prefix, os.environ, here, tuple(gpus or ()), driver)
 
 
 def asking(static: bool = False, probe_timeout: float | None = None, thorough: bool = False) -> Asking:

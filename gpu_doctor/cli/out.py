@@ -55,6 +55,12 @@ def deliver(text: str, output: str | None = None) -> None:
         raise DoctorError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
+def append(path: str, text: str) -> None:
+    """Add a text to the end of a file; raise OSError where that fails."""
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(text)
+
+
 def complain(message: str, hint: str = "") -> None:
     """Write one line, and a hint where there is one, to stderr; foreign text in them cannot steer the terminal."""
     from gpu_doctor.report.foreign import clean

@@ -8,10 +8,10 @@ from gpu_doctor.model import quoting
 from gpu_doctor.model.advice import Advice, DiffusionAdvice, EngineAdvice, ModelAdvice, WhisperAdvice
 from gpu_doctor.model.case import Case
 from gpu_doctor.model.unknown import Unknown
-from gpu_doctor.report.as_text import fix_line
 from gpu_doctor.report.foreign import clean
 from gpu_doctor.report.heading import write_heading
 from gpu_doctor.report.paper import Look, Paper
+from gpu_doctor.report.words import fix_line
 
 _LABEL = 11
 _WARNINGS = 3

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpu_doctor.model.comparison import Comparison, Difference, Verdict
-from gpu_doctor.report.bench_series import changed_words, quantity
+from gpu_doctor.report.bench_figures import baseline, change, label, percent, values
+from gpu_doctor.report.bench_series import changed_words
 from gpu_doctor.report.heading import counted
 from gpu_doctor.report.paper import Look, Paper
 
@@ -14,14 +15,6 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
     "better": ("better", "green"),
     "same": ("same", "dim"),
 }
-_NAMES = {
-    "seconds": "time",
-    "load_seconds": "load",
-    "first_chunk_seconds": "first chunk",
-    "tokens_per_second": "tokens",
-    "peak_vram_bytes": "GPU memory",
-    "peak_rss_bytes": "RAM",
-}
 _NAME = 26
 _LOST = "LOST"
 
@@ -29,20 +22,20 @@ _LOST = "LOST"
 def render(comparison: Comparison, look: Look) -> str:
     """Return the comparison as a block of lines: the verdict, then each quantity, then which versions changed."""
     paper = Paper(look)
-    paper.prose((comparison.now.name, "bold"), f" against {_baseline(comparison)}: ", _verdict(comparison))
+    paper.prose((comparison.now.name, "bold"), f" against {baseline(comparison)}: ", _verdict(comparison))
     for why in comparison.not_comparable:
         paper.prose(why, indent=2)
     for words in comparison.lost:
         paper.prose(words, indent=2, columns=[(_LOST, 6, "bold red")])
     rows = _worst_first(comparison)
-    names = min(_NAME, max((len(_name(one)) for one in rows), default=0))
+    names = min(_NAME, max((len(label(one)) for one in rows), default=0))
     for one in rows:
         word, style = _WORDS[one.verdict]
-        columns = [(word, 6, style), (_name(one), names, "")]
+        columns = [(word, 6, style), (label(one), names, "")]
         paper.prose(*_row(one), indent=2, columns=columns)
     noise = max((one.tolerance for one in rows), default=0.0)
     if noise > comparison.tolerance:
-        words = f"the repetitions differ among themselves: a time counts as the same up to {_percent(noise)}"
+        words = f"the repetitions differ among themselves: a time counts as the same up to {percent(noise)}"
         paper.prose((words, "dim"), indent=2)
     for note in comparison.notes:
         paper.prose((note, "dim"), indent=2)
@@ -79,17 +72,12 @@ def _shape(one: Difference) -> dict[str, Any]:
     }
 
 
-def _baseline(comparison: Comparison) -> str:
-    at = comparison.baseline.at
-    return f"the one of {at[:16].replace('T', ' ')}" if at else "the baseline"
-
-
 def _verdict(comparison: Comparison) -> tuple[str, str]:
     """Return what the whole comes to, and its style."""
     if comparison.not_comparable:
         return "not comparable", "bold yellow"
     lost, worse = len(comparison.lost), len(comparison.regressions)
-    allowed = f" by more than {_percent(comparison.tolerance)}"
+    allowed = f" by more than {percent(comparison.tolerance)}"
     if lost or worse:
         parts = [f"{counted(worse, 'figure')} worse{allowed}"] if worse else []
         return ", ".join((*parts, *(["not all runs as before"] if lost else []))), "bold red"
@@ -110,16 +98,6 @@ def _worst_first(comparison: Comparison) -> list[Difference]:
     return sorted(comparison.differences, key=rank)
 
 
-def _name(one: Difference) -> str:
-    return _NAMES.get(one.name, one.name)
-
-
 def _row(one: Difference) -> tuple[str, tuple[str, str]]:
     """Return both values, and the change in the colour of its verdict."""
-    values = f"{quantity(one.baseline, one.unit)} -> {quantity(one.now, one.unit)}"
-    change = "" if one.change is None else f", {100 * one.change:+.1f} %"
-    return values, (change, _WORDS[one.verdict][1])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return values(one), (change(one), _WORDS[one.verdict][1])

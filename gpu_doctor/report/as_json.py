@@ -15,6 +15,7 @@ from gpu_doctor.model.hardware import Driver, Gpu
 from gpu_doctor.model.inventory import Interpreter, Inventory
 from gpu_doctor.model.probes import Measure, Probe, Trial
 from gpu_doctor.model.remedy import Remedy, Step, command, verb
+from gpu_doctor.model.requirement import Ignored
 from gpu_doctor.model.unknown import Unknown
 
 SCHEMA = "gpu-doctor/report/1"
@@ -32,6 +33,7 @@ def shape(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "doctor": {"version": report.doctor, "facts": report.facts, "static": static},
         "cases": [_case(case) for case in report.cases],
+        "ignored": [shape_ignored(one) for one in report.ignored],
     }
 
 
@@ -156,6 +158,11 @@ def shape_finding(finding: Finding) -> dict[str, Any]:
         "consequence_of": finding.consequence_of,
         "fingerprint": finding.fingerprint,
     }
+
+
+def shape_ignored(one: Ignored) -> dict[str, Any]:
+    """Return an ignored finding as JSON-compatible values, with why, until when, and where that is written."""
+    return {"finding": shape_finding(one.finding), "reason": one.reason, "until": one.until, "where": one.where}
 
 
 def shape_remedy(remedy: Remedy) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from gpu_doctor.model.case import Case, Report
@@ -11,12 +10,8 @@ from gpu_doctor.model.remedy import command
 from gpu_doctor.report.asked import write_asked
 from gpu_doctor.report.heading import counted, hardware, write_heading
 from gpu_doctor.report.paper import Column, Look, Paper
+from gpu_doctor.report.words import SAFETY, fix_line, ignored_words, primaries, relapse, tally, why_undetermined
 
-_SAFETY = {
-    "safe": "safe: changes no package, can be undone",
-    "ask": "changes packages",
-    "manual": "by hand",
-}
 _SICK = ("SICK", 0, "bold red")
 _SEVERITY = {
     "error": ("ERROR", 0, "bold red"),
@@ -35,21 +30,24 @@ def render(report: Report, look: Look, *, static: bool = False) -> str:
         if number:
             paper.blank()
         _write_case(paper, case, static)
+    for one in report.ignored:
+        paper.prose((ignored_words(one), "dim"))
     return paper.text()
 
 
 def _write_case(paper: Paper, case: Case, static: bool) -> None:
     write_heading(paper, case.inventory)
-    primaries = _primaries(case)
+    own = primaries(case)
     if case.verdict == "healthy":
-        _write_health(paper, case, primaries)
+        _write_health(paper, case, own)
     elif case.verdict == "undetermined":
-        paper.prose(_why_undetermined(case), columns=[("UNDETERMINED", 0, "bold yellow")])
+        why = why_undetermined(case, "; --static asks for no more")
+        paper.prose(why, columns=[("UNDETERMINED", 0, "bold yellow")])
     else:
         paper.prose((f"hardware: {hardware(case.inventory)}", "dim"), indent=2)
     _write_cut_off(paper, case)
-    _write_primaries(paper, case, primaries)
-    if primaries:
+    _write_primaries(paper, case, own)
+    if own:
         paper.blank()
     _write_crashes(paper, case)
     _write_quiet_end(paper, case, write_asked(paper, case, static=static))
@@ -61,42 +59,23 @@ def write_findings(paper: Paper, case: Case, findings: Sequence[Finding]) -> Non
     _write_primaries(paper, case, [finding for finding in findings if finding.consequence_of not in causes])
 
 
-def _write_primaries(paper: Paper, case: Case, primaries: Sequence[Finding]) -> None:
-    for number, finding in enumerate(primaries):
+def _write_primaries(paper: Paper, case: Case, own: Sequence[Finding]) -> None:
+    for number, finding in enumerate(own):
         paper.blank()
         sick = finding.severity == "error" and number == 0
         label = _SICK if sick else _SEVERITY[finding.severity]
         _write_finding(paper, finding, label)
         _write_relapse(paper, case, finding)
-        _write_remedy(paper, case, finding, primaries[:number])
+        _write_remedy(paper, case, finding, own[:number])
         _write_effects(paper, case.consequences(finding))
-
-
-def _primaries(case: Case) -> list[Finding]:
-    """Return the findings that stand for themselves; one whose cause is not in this case is never swallowed."""
-    causes = {finding.fingerprint for finding in case.findings if finding.consequence_of is None}
-    return [finding for finding in case.findings if finding.consequence_of not in causes]
 
 
 def _write_health(paper: Paper, case: Case, findings: Sequence[Finding]) -> None:
     passed = sum(run.status == "passed" for run in case.runs)
     words = f"{counted(passed, 'rule')} passed; hardware: {hardware(case.inventory)}"
     if findings:
-        words += f"; {_tally(findings)}"
+        words += f"; {tally(findings)}"
     paper.prose(words + ".", columns=[("HEALTHY", 0, "bold green")])
-
-
-def _why_undetermined(case: Case) -> str:
-    judged = sum(run.status in ("passed", "failed") for run in case.runs)
-    if judged and case.unaskable:
-        passed = f"By the files alone {counted(sum(run.status == 'passed' for run in case.runs), 'rule')}"
-        return f"The live interpreter cannot be asked: {case.unaskable}. {passed} passed; --static asks for no more."
-    if judged:
-        return f"Only {counted(judged, 'rule')} could judge."
-    # Most rules stop for one reason, such as that no GPU package is installed; the others say little beside it.
-    reasons = [run.note for run in case.runs if run.status == "skipped" and not run.applies]
-    reason = f": {max(reasons, key=reasons.count)}" if reasons else ""
-    return f"No rule could judge this environment{reason}."
 
 
 def _write_finding(paper: Paper, finding: Finding, label: Column) -> None:
@@ -141,9 +120,8 @@ def _write_cut_off(paper: Paper, case: Case) -> None:
 
 def _write_relapse(paper: Paper, case: Case, finding: Finding) -> None:
     """Write that this was healed before: whoever repairs it the same way again will be here again."""
-    repair = case.healed_before(finding)
-    if repair is not None:
-        words = f"healed before, on {repair.at[:10]} (repair {repair.id}): what was installed since took that away"
+    words = relapse(case, finding)
+    if words:
         paper.prose((words, "yellow"), indent=4)
 
 
@@ -156,7 +134,7 @@ def _write_remedy(paper: Paper, case: Case, finding: Finding, earlier: Sequence[
     if remedy.steps and any(other.remedy and other.remedy.steps == remedy.steps for other in earlier):
         paper.prose("the same as above", indent=2, columns=columns)
         return
-    paper.prose(remedy.summary.rstrip("."), (f" ({_SAFETY[remedy.safety]})", "dim"), indent=2, columns=columns)
+    paper.prose(remedy.summary.rstrip("."), (f" ({SAFETY[remedy.safety]})", "dim"), indent=2, columns=columns)
     if not remedy.by_hand:
         paper.command(fix_line(case, finding), indent=4)
     else:
@@ -166,17 +144,6 @@ def _write_remedy(paper: Paper, case: Case, finding: Finding, earlier: Sequence[
         price = f"; this one: {remedy.price.rstrip('.')}" if remedy.price else ""
         words = f"--prefer durable: {_begun(finding.durable.summary)}{price}"
         paper.prose((words, "dim"), indent=4)
-
-
-def fix_line(case: Case, finding: Finding) -> str:
-    """Return the command line that heals a finding of this case."""
-    target = case.inventory.target
-    named = target.chosen_by.startswith("--")
-    python = case.inventory.interpreter.executable or target.python or ""
-    place = ("--python", python) if target.python else ("--prefix", target.prefix or "")
-    gpus = [word for gpu in target.gpus for word in ("--gpu", gpu)]
-    driver = ["--driver", target.driver] if target.driver else []
-    return shlex.join(("gpu-doctor", "fix", finding.rule, *(place if named else ()), *gpus, *driver))
 
 
 def _begun(sentence: str) -> str:
@@ -225,9 +192,3 @@ def _write_reasons(paper: Paper, what: str, runs: Sequence[CheckRun]) -> None:
     if reasons:
         groups = "; ".join(f"{', '.join(rules)} ({reason})" for reason, rules in reasons.items())
         paper.prose((f"{what}: {groups}", "dim"))
-
-
-def _tally(findings: Sequence[Finding]) -> str:
-    kinds = ("error", "warning", "note")
-    counts = [(sum(f.severity == kind for f in findings), kind) for kind in kinds]
-    return ", ".join(counted(count, kind) for count, kind in counts if count)

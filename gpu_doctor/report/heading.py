@@ -10,7 +10,7 @@ from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report.paper import Paper
 
-_LAYERS = {"system-site": "system packages", "user-site": "user site", "pth": ".pth", "pythonpath": "PYTHONPATH"}
+LAYERS = {"system-site": "system packages", "user-site": "user site", "pth": ".pth", "pythonpath": "PYTHONPATH"}
 _SHOWN = 8
 _MANAGERS = {"system": "system Python", "colab": "Colab"}
 
@@ -22,7 +22,7 @@ def write_heading(paper: Paper, inventory: Inventory) -> None:
         (python.prefix, "bold"),
         f" ({', '.join(_python(python))}) — chosen by {inventory.target.chosen_by}",
     )
-    layers = [f"{entry.path} ({_LAYERS[entry.kind]})" for entry in python.search_path if entry.kind in _LAYERS]
+    layers = [f"{entry.path} ({LAYERS[entry.kind]})" for entry in python.search_path if entry.kind in LAYERS]
     if layers:
         paper.prose(("also on its path: " + ", ".join(_some(layers)), "dim"), indent=2)
     for note in _some(python.notes):

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gpu_doctor.model.case import Case, Report
+from gpu_doctor.model.bench import Bench
+from gpu_doctor.model.case import BenchRun, Case, Report
+from gpu_doctor.model.comparison import Comparison
 from gpu_doctor.model.finding import CheckRun, Finding, Rule, Severity, Status
 from gpu_doctor.model.inventory import UNASKED
 from gpu_doctor.model.unknown import Unknown
+from tests.bench.samples import bench
 from tests.kit import inventory, probe
 
 RULES = (
@@ -106,3 +110,44 @@ def test_a_report_fails_at_or_above_the_threshold(worst: Severity | None, fails_
     report = Report((case("passed"), case(*runs)), "1.0", "2026-11-20")
     levels: tuple[Any, ...] = ("error", "warning", "note", "never")
     assert {level for level in levels if report.fails(level)} == fails_on
+
+
+# --- Figures, and telling a part ----------------------------------------------------------------------------------------
+
+ANSWERED = bench()
+DIED = bench(ending="crashed")
+WORSE = Comparison(ANSWERED, bench(), 0.1, lost=("batch 8 runs no longer",))
+
+
+@pytest.mark.parametrize(
+    ("benches", "comparisons", "runs", "verdict"),
+    [
+        ((ANSWERED,), (), (), "healthy"),
+        ((ANSWERED, DIED), (), (finding("host", "warning"),), "healthy"),
+        ((ANSWERED,), (Comparison(ANSWERED, bench(), 0.1),), (), "healthy"),
+        ((ANSWERED,), (WORSE,), (), "sick"),
+        ((ANSWERED,), (), (finding("host"),), "sick"),
+        ((DIED,), (WORSE,), (), "sick"),
+        ((DIED,), (), (), "undetermined"),
+        ((), (), (), "undetermined"),
+    ],
+)
+def test_figures_are_judged_by_what_was_measured(
+    benches: tuple[Bench, ...], comparisons: tuple[Comparison, ...], runs: tuple[Finding, ...], verdict: str
+) -> None:
+    whole = replace(case(*runs), inventory=replace(inventory(), benches=benches), bench=BenchRun(comparisons))
+    assert whole.verdict == verdict
+
+
+def test_saved_benchmarks_are_no_figures_of_this_run() -> None:
+    assert replace(case("passed"), inventory=replace(inventory(), benches=(DIED,))).verdict == "healthy"
+
+
+def test_a_case_that_tells_a_part_has_these_findings_and_the_rules_that_broke() -> None:
+    host, files = finding("host"), finding("files")
+    both = CheckRun("host", "failed", "", (host, finding("host", subject="other")))
+    whole = replace(case(files, "passed", "skipped", "crashed"), runs=(*case(files, "passed", "crashed").runs, both))
+    told = whole.telling((host,))
+    assert told.findings == (host,)
+    assert [(run.rule, run.status) for run in told.runs] == [("code", "crashed"), ("host", "failed")]
+    assert whole.telling(()).findings == ()

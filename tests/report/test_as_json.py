@@ -29,7 +29,7 @@ from gpu_doctor.model.remedy import (
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_json
 from tests import kit
-from tests.report import patients
+from tests.report import patients, preflights
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "report-1.json").read_text(encoding="utf-8"))
 
@@ -194,3 +194,16 @@ def test_the_driver_is_written_as_nvidia_does() -> None:
     shape = as_json.shape(report)
     assert shape["cases"][0]["target"]["driver"]["version"] == report.cases[0].inventory.driver.label  # type: ignore[union-attr]
     assert shape["cases"][0]["target"]["driver"]["version"] == "580.95.05"
+
+
+def test_what_is_ignored_stands_beside_the_cases_with_its_reason() -> None:
+    document = shaped(preflights.ignoring())
+    (ignored,) = document["ignored"]
+    assert ignored["finding"]["fingerprint"] == patients.CLASH.fingerprint
+    assert {name: ignored[name] for name in ("reason", "until", "where")} == {
+        "reason": "the CPU build is meant here",
+        "until": "2027-01-01",
+        "where": "pyproject.toml:20",
+    }
+    assert [run["findings"] for case in document["cases"] for run in case["runs"]] == [[]] * 5
+    assert shaped(patients.sick())["ignored"] == []

@@ -12,11 +12,12 @@ from gpu_doctor.model.inventory import UNASKED, Observation, PathEntry
 from gpu_doctor.model.past import Ending, PastRepair, PastTreatment
 from gpu_doctor.model.probes import Probe
 from gpu_doctor.model.remedy import MakeLink, Remedy, RunByHand
+from gpu_doctor.model.requirement import Ignored
 from gpu_doctor.model.unknown import Unknown
 from gpu_doctor.report import as_text
 from gpu_doctor.report.paper import Look
 from tests import kit
-from tests.report import patients
+from tests.report import patients, preflights
 
 PLAIN = Look(home=patients.HOME)
 
@@ -483,9 +484,30 @@ def test_what_a_person_must_do_is_shown_step_by_step() -> None:
     assert "gpu-doctor fix" not in text
 
 
-def test_the_hardware_that_was_assumed_is_assumed_for_the_repair_too() -> None:
-    (case,) = patients.sick().cases
-    target = replace(case.inventory.target, gpus=("RTX 5090",), driver="570.86", chosen_by="$VIRTUAL_ENV")
-    assumed = replace(case, inventory=replace(case.inventory, target=target))
-    line = as_text.fix_line(assumed, patients.CUDNN)
-    assert line == "gpu-doctor fix cudnn-unreachable --gpu 'RTX 5090' --driver 570.86"
+# --- What is ignored ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_ignored_is_a_quiet_line_below_the_verdict() -> None:
+    assert (
+        as_text.render(preflights.ignoring(), PLAIN)
+        == """\
+~/venv (Python 3.11.7, uv) — chosen by --python
+HEALTHY  5 rules passed; hardware: RTX 4090 (sm_89), driver 580.95.05.
+asked live: 2 imports
+ignored until 2027-01-01: ort-packages-clash · onnxruntime, onnxruntime-gpu
+(pyproject.toml:20: the CPU build is meant here)
+"""
+    )
+
+
+def test_each_ignored_finding_has_its_line_and_no_date_is_no_word() -> None:
+    ignored = (Ignored(patients.CLASH, "meant"), Ignored(patients.CUDNN, "known", "", "/opt/app/gpu-doctor.toml:3"))
+    text = as_text.render(replace(patients.sick(), ignored=ignored), Look(width=400))
+    assert text.splitlines()[-2:] == [
+        "ignored: ort-packages-clash · onnxruntime, onnxruntime-gpu (meant)",
+        "ignored: cudnn-unreachable · ctranslate2 4.6.1 (/opt/app/gpu-doctor.toml:3: known)",
+    ]
+
+
+def test_where_nothing_is_ignored_nothing_is_said_of_it() -> None:
+    assert "ignored" not in as_text.render(patients.sick(), PLAIN)

@@ -17,8 +17,8 @@ from gpu_doctor.model.unknown import Unknown
 # What ld.so says. The consumer stands first in both sentences, but only a missing library is the first one's name.
 _UNOPENED = re.compile(r"([\w.+-]*lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
 _UNDEFINED = re.compile(r"([^\s:'\"]+\.so[\w.]*): undefined symbol: (\w+)(?:, version ([\w.+-]+))?")
-_LIBRARY = re.compile(r"[\w.+/-]*\.so(?:\.\d+)*\b")
-_FOLDER = re.compile(r"/[^\s:'\"]*/(?=[^\s/:]+\.so\b)")
+_LIBRARY = re.compile(r"[\w.+/~-]*\.so(?:\.\d+)*\b")
+_FOLDER = re.compile(r"~?/[^\s:'\"]*/(?=[^\s/:]+\.so\b)")
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 _LONGEST = 300

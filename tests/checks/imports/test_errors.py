@@ -52,6 +52,8 @@ def test_the_module_that_is_not_there() -> None:
 def test_a_long_error_keeps_its_first_line_and_the_names_of_files() -> None:
     words = "OSError: /opt/app/venv/lib/libx.so.1: undefined symbol: f\nmore"
     assert shortened(words) == "OSError: libx.so.1: undefined symbol: f"
+    redacted = "OSError: ~/venv/lib/libx.so.1: undefined symbol: f"
+    assert shortened(redacted) == "OSError: libx.so.1: undefined symbol: f"
     assert shortened("x" * 1000) == "x" * 300 + "…"
     assert shortened("") == "an exception without words"
 
