@@ -12,8 +12,7 @@ import typer
 import typer.main
 
 from gpu_doctor import __version__
-from gpu_doctor.cli import advise, archs, bench, check, env, explain, fix, history, inventory, pins, rules, undo, where
-from gpu_doctor.cli import run as run_command
+from gpu_doctor.cli.commands import Commands
 from gpu_doctor.cli.out import complain
 from gpu_doctor.cli.streams import is_refusal, silence
 from gpu_doctor.errors import DoctorError
@@ -29,6 +28,7 @@ or could determine nothing; 130 interrupted."""
 # rich boxes around help and errors would cost start-up time and do not survive a pipe.
 app = typer.Typer(
     name="gpu-doctor",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -50,22 +50,6 @@ def _main(
     ] = False,
 ) -> None:
     """Diagnose deep-learning GPU environments from outside, whatever state they are in."""
-
-
-app.command("check")(check.check)
-app.command("fix")(fix.fix)
-app.command("undo")(undo.undo)
-app.command("history")(history.history)
-app.command("bench")(bench.bench)
-app.command("advise")(advise.advise)
-app.command("inventory")(inventory.inventory)
-app.command("archs")(archs.archs)
-app.command("where")(where.where)
-app.command("pins")(pins.pins)
-app.command("env")(env.env)
-app.command("run", context_settings=run_command.SETTINGS)(run_command.run)
-app.command("explain")(explain.explain)
-app.command("rules")(rules.rules)
 
 
 def run(arguments: Sequence[str]) -> int:

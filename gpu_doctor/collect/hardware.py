@@ -12,8 +12,11 @@ from gpu_doctor.model.hardware import Driver, Gpu, Host
 from gpu_doctor.model.inventory import Observation
 from gpu_doctor.model.target import Target
 from gpu_doctor.model.unknown import Unknown
+from gpu_doctor.probe.limit import Limit
 
 Hardware = tuple[Driver | Unknown | None, tuple[Gpu, ...] | Unknown]
+# So long a driver is asked even where the time is over: it mostly answers at once.
+_LEAST = 0.2
 Observed = tuple[Hardware, tuple[Observation, ...]]
 
 
@@ -33,20 +36,23 @@ def assumed_hardware(target: Target, facts: Facts) -> Hardware:
     return driver, gpus
 
 
-def ask_for_hardware(target: Target, host: Host, environ: Mapping[str, str], facts: Facts) -> Callable[[], Observed]:
+def ask_for_hardware(
+    target: Target, host: Host, environ: Mapping[str, str], facts: Facts, limit: Limit | None = None
+) -> Callable[[], Observed]:
     """Start to ask, and return what waits for the answer, so that files can be read meanwhile."""
     if target.assumes_hardware:
         assumed = assumed_hardware(target, facts)
         return lambda: (assumed, ())
     # Whoever names the hardware pays nothing for asking.
-    from gpu_doctor.probe.gpus import start_gpu_question
+    from gpu_doctor.probe.gpus import DEADLINE, start_gpu_question
     from gpu_doctor.probe.outside import lies_in, outside
 
     # An activated environment is first on PATH: a program or a library of its own must not be what answers.
     prefix = target.prefix or os.path.dirname(os.path.dirname(target.python or "")) or None
     if host.libnvidia_ml is not None and lies_in(host.libnvidia_ml.path, prefix):
         host = replace(host, libnvidia_ml=None)
-    question = start_gpu_question(host, outside(environ, prefix), lambda name: _capability(facts, name))
+    deadline = DEADLINE if limit is None else min(DEADLINE, max(limit.left(), _LEAST))
+    question = start_gpu_question(host, outside(environ, prefix), lambda name: _capability(facts, name), deadline)
     return lambda: (question.result(), question.observations)
 
 

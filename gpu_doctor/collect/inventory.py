@@ -51,12 +51,12 @@ def _static(
     progress: Progress,
 ) -> Inventory:
     progress("comparing files with their records")
-    overlaps, damages = _files(packages)
+    overlaps, damages = compare_files(packages)
     elf: ReadElf = lru_cache(maxsize=None)(read_elf)
     progress("reading libraries and their GPU code")
     libraries, links = read_shared_libraries(packages, elf)
     progress("following the loader")
-    resolutions = _resolutions(packages, environ, elf)
+    resolutions = follow_loader(packages, environ, elf)
     (driver, gpus), observations = hardware()
     return Inventory(
         target=target,
@@ -75,10 +75,12 @@ def _static(
     )
 
 
-def _files(packages: Packages) -> tuple[tuple[Overlap, ...], tuple[Damage, ...]]:
+def compare_files(packages: Packages) -> tuple[tuple[Overlap, ...], tuple[Damage, ...]]:
+    """Return which files several packages own, and which files of the GPU stack are not as recorded."""
     stack = [d.name for d in packages.distributions if d.active and is_gpu_package(d.name)]
     return find_overlaps(packages.records), find_damages(packages.records, stack)
 
 
-def _resolutions(packages: Packages, environ: Mapping[str, str], elf: ReadElf) -> tuple[Resolution, ...]:
+def follow_loader(packages: Packages, environ: Mapping[str, str], elf: ReadElf) -> tuple[Resolution, ...]:
+    """Return what the dynamic loader finds for each library that a package opens."""
     return resolve_environment(packages.site_dirs, packages.program, packages.versions, environ, read_catalogue(), elf)

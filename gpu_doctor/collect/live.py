@@ -100,6 +100,7 @@ def _asking(python: str, host: Host, environ: Mapping[str, str], wish: Wish, com
         workers=min(host.cpu_count, 8),
         memory_limit=_memory_limit(host),
         deadline=wish.deadline,
+        limit=wish.limit,
         options=compiled.options,
     )
 

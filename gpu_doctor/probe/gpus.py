@@ -36,7 +36,8 @@ _WORDS = {
     999: "Unknown Error: the driver itself failed",
 }
 
-_DEADLINE = 5.0
+DEADLINE = 5.0
+"""What a driver that works needs at most, in seconds."""
 # The user's PYTHON* variables and .pth files concern the target's interpreter; this child runs in the doctor's own.
 _OPTIONS = ("-I", "-S")
 
@@ -178,7 +179,7 @@ def start_gpu_question(
     host: Host,
     environ: Mapping[str, str],
     capability_of: CapabilityOf = lambda _name: None,
-    deadline: float = _DEADLINE,
+    deadline: float = DEADLINE,
 ) -> GpuQuestion:
     """Ask for this machine's driver and GPUs and do not wait; where there is no trace of a driver, start nothing.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import TracebackType
 
 from gpu_doctor.model.probes import Kind, Measure, Outcome, Probe, Trial
 from gpu_doctor.probe.ask import Answer, Pending, start
+from gpu_doctor.probe.limit import Limit
 from gpu_doctor.probe.memory import available
 from gpu_doctor.probe.output import clean
 
@@ -18,6 +19,8 @@ Progress = Callable[[str], None]
 
 _TEXT = 2000
 _MEASURES = 200
+# What a child gets whose time is over before it begins, in seconds.
+_LEAST = 0.05
 # So often the words of progress are renewed where nothing ends.
 _PAUSE = 0.5
 # What importing one big package takes; a second child is not started where it could find less.
@@ -60,12 +63,14 @@ class _Running:
     question: Question
     pending: Pending
     began: float
+    hurried: bool
 
 
 class Asking:
     """Ask questions of one interpreter; leaving its `with` block ends the children that are left.
 
-    `deadline` replaces that of every question. A child that holds more than `memory_limit` bytes is ended.
+    `deadline` replaces that of every question, and `limit` is one for all together: what is not answered by then was
+    not asked, and is no illness. A child that holds more than `memory_limit` bytes is ended.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Asking:
         workers: int,
         memory_limit: int | None = None,
         deadline: float | None = None,
+        limit: Limit | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
         self.python = python
@@ -83,6 +89,7 @@ class Asking:
         self._workers = workers
         self._memory_limit = memory_limit
         self._deadline = deadline
+        self._limit = limit
         self._options = options
         self._waiting: list[Question] = []
         self._running: list[_Running] = []
@@ -124,19 +131,30 @@ class Asking:
             # One that ended beside this one may have been stopped because of it.
             if running in self._running:
                 self._running.remove(running)
-                self._end(running.question, _probe(running.question, running.pending.result()))
+                self._end(running.question, self._answered(running))
         for question in tuple(self._waiting):
             self._consider(question)
         return before != (len(self._probes), len(self._running))
 
     def _consider(self, question: Question) -> None:
-        why = question.skip or self._unrunnable or self._spoiled(question) or self._lacking(question)
+        # What is lacking when the time is over is lacking because of that.
+        why = question.skip or self._unrunnable or self._spoiled(question) or self._over() or self._lacking(question)
         if why:
             self._waiting.remove(question)
             self._end(question, _skipped(question, why))
         elif self._may_start(question) and self._has_room():
             self._waiting.remove(question)
             self._running.append(self._start(question))
+
+    def _over(self) -> str:
+        return self._limit.over if self._limit is not None and self._limit.left() <= 0 else ""
+
+    def _answered(self, running: _Running) -> Probe:
+        probe = _probe(running.question, running.pending.result())
+        if self._limit is None or not running.hurried or probe.ending not in ("timed out", "stuck"):
+            return probe
+        ended = tuple(trial for trial in probe.trials if trial.outcome != "died")
+        return replace(probe, ending="skipped", reason=self._limit.over, trials=ended, loading="", stack=())
 
     def _lacking(self, question: Question) -> str:
         lacks = (n for n in question.needs if n in self._ended and self._ended[n].ending != "answered")
@@ -162,17 +180,19 @@ class Asking:
 
     def _start(self, question: Question) -> _Running:
         environ = {k: v for k, v in {**self._environ, **question.environ}.items() if v is not None}
+        deadline = self._deadline or question.deadline
+        left = deadline if self._limit is None else max(self._limit.left(), _LEAST)
         pending = start(
             question.script,
             self.python,
             argument=question.argument,
-            deadline=self._deadline or question.deadline,
+            deadline=min(deadline, left),
             environ=environ,
             memory_limit=self._memory_limit,
             options=self._options,
         )
         pending.ring(self._bell)
-        return _Running(question, pending, time.monotonic())
+        return _Running(question, pending, time.monotonic(), left < deadline)
 
     def _spoiled(self, question: Question) -> str:
         bad = ("crashed", "timed out", "stuck")

@@ -1,0 +1,1 @@
+"""Requirements: their language, what they need, and how they are judged."""

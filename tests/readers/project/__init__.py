@@ -1,0 +1,1 @@
+"""What a project writes down about its environment."""
