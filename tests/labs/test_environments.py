@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from gpu_doctor import doctor
+from gpu_doctor import between, doctor
+from gpu_doctor.model import plain
 from gpu_doctor.model.case import Case
+from gpu_doctor.model.hardware import Variable
 from gpu_doctor.model.inventory import Inventory
+from gpu_doctor.report import redact
+from gpu_doctor.report.redact import Private
 from tests.labs.recipes import HEALTHY, RECIPES, SICK
 
 pytestmark = pytest.mark.lab
@@ -92,3 +97,28 @@ def test_healthy_twin_raises_no_error(lab: Lab, name: str) -> None:
     case = examined(lab, name, static=name in FILES_ALONE)
     assert [(f.rule, f.message) for f in case.findings if f.severity == "error"] == []
     assert case.verdict == "healthy"
+
+
+TOKEN = "hf_planted0123456789abcdefghijklmnopqr"
+
+
+def said(inventory: Inventory, told: Callable[[str], str]) -> list[object]:
+    """Return what every rule says of an inventory, its words as they are told to strangers."""
+    (case,) = doctor.judge([inventory]).cases
+    return [
+        (run.rule, run.status, sorted((f.rule, f.severity, told(f.subject), told(f.message)) for f in run.findings))
+        for run in case.runs
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_snapshot_is_judged_like_the_environment_and_names_nobody(lab: Lab, name: str) -> None:
+    recipe, prefix = RECIPES[name], lab(name)
+    seen = looked_at(prefix, tuple(sorted(recipe.environment(prefix).items())), name in FILES_ALONE)
+    known = Private.of({"HF_TOKEN": TOKEN}, "adalovelace", "gpu01.example.org", str(prefix.parent))
+    planted = Variable("LD_LIBRARY_PATH", f"/srv/adalovelace/lib:/mnt/gpu01.example.org:{prefix}/{TOKEN}")
+    host = replace(seen.host, variables=(*seen.host.variables, planted))
+    document = between.document(replace(seen, host=host), lambda value: redact.plain(value, known))
+    assert [word for word in (TOKEN, "adalovelace", "gpu01", str(prefix.parent)) if word in document] == []
+    clean = between.document(seen, lambda value: redact.plain(value, known))
+    assert said(plain.loads(clean), str) == said(seen, lambda words: redact.text(words, known))

@@ -1,0 +1,1 @@
+"""What is not the same between two inventories, or between an inventory and a lock; pure."""
