@@ -1,0 +1,1 @@
+"""What surrounds the package: the action, the hooks, the examples of docs/ci."""
