@@ -88,12 +88,12 @@ def deliver_figures(found: Measured, report: Report, wishes: Sequence[Wish], red
     told = (found.case, found.benches, found.findings, found.left_out, comparisons)
 
     def text(_: Wish, given: Given) -> str:
-        from gpu_doctor.report import as_bench
+        from gpu_doctor.report.bench import as_bench
 
         return drawn(FORMATS["text"], told, given, lambda it: as_bench.render(*it[:4], given.look, it[4]))
 
     def json(_: Wish, given: Given) -> str:
-        from gpu_doctor.report import as_bench_json
+        from gpu_doctor.report.bench import as_bench_json
 
         return drawn(FORMATS["json"], told, given, lambda it: as_bench_json.render(*it))
 
@@ -103,7 +103,7 @@ def deliver_figures(found: Measured, report: Report, wishes: Sequence[Wish], red
 def show_history(target: Target, formats: Sequence[As] | None, places: Sequence[str] | None, redact: bool) -> None:
     """Write what was measured before, in one format to one place."""
     from gpu_doctor import measure
-    from gpu_doctor.report import as_bench_history as history
+    from gpu_doctor.report.bench import as_bench_history as history
 
     format, output = _of_history(formats or (As.text,), places or ())  # noqa: A001 - the option's name
     past = measure.saved_benches(target, os.environ)

@@ -93,7 +93,9 @@ Formats = Annotated[
 Outputs = Annotated[
     list[str] | None,
     typer.Option(
-        "--output", metavar="FILE", help="Write here, not to stdout (`-`); repeatable, in the order of --format."
+        "--output",
+        metavar="FILE",
+        help="Write here, not to stdout (`-`); repeatable, by the endings or in the order of --format.",
     ),
 ]
 Redact = Annotated[

@@ -34,7 +34,7 @@ class Wish:
 
 
 def paired(formats: Sequence[ReportFormat] | None, outputs: Sequence[str] | None) -> tuple[Wish, ...]:
-    """Return the first format with the first output, and so on; the one format that has none goes to stdout.
+    """Return each format with its output: files by their endings, else in order; the one that has none goes to stdout.
 
     Raise UsageError where two would be written to the same place, or an output has no format.
     """
@@ -44,10 +44,10 @@ def paired(formats: Sequence[ReportFormat] | None, outputs: Sequence[str] | None
         raise UsageError("--output is empty: name a file")
     if len(places) > len(names):
         raise UsageError(f"--output {places[len(names)] or _STDOUT} has no --format", "give one --format for each")
-    wishes = tuple(map(Wish, names, [*places, *[None] * (len(names) - len(places))]))
+    wishes = tuple(map(Wish, names, _by_ending(names, places) or [*places, *[None] * (len(names) - len(places))]))
     _require_places(wishes)
     if len(wishes) > 1:
-        _require_suffixes(wishes)
+        _require_endings(wishes)
     return wishes
 
 
@@ -98,8 +98,25 @@ def _real(path: str) -> str:
         return path
 
 
-def _require_suffixes(wishes: Sequence[Wish]) -> None:
-    """Refuse `--format text --format sarif --output a.sarif`: the order of words is not what was meant."""
+def _by_ending(names: Sequence[str], places: Sequence[str | None]) -> list[str | None]:
+    """Return a place for each format where every file ends like one of them and no other, else nothing.
+
+    So `--format text --format sarif --output a.sarif` is what it seems to be.
+    """
+    if len(names) < 2:
+        return []
+    from gpu_doctor.report.formats import FORMATS
+
+    endings = [FORMATS[name].suffix for name in names]
+    files = {os.path.splitext(place)[1]: place for place in places if place is not None}
+    clear = len(files) == sum(place is not None for place in places)
+    if not clear or any(endings.count(ending) != 1 for ending in files):
+        return []
+    return [files.get(ending) for ending in endings]
+
+
+def _require_endings(wishes: Sequence[Wish]) -> None:
+    """Refuse a file that ends like another format of this run: the order of words is not what was meant."""
     from gpu_doctor.report.formats import FORMATS
 
     for wish in wishes:

@@ -58,13 +58,13 @@ FORMATS: Mapping[str, Format] = {
     for one in (
         Format("text", ".txt", "as_text", ("look", "static"), shell=True),
         Format("json", ".json", "as_json"),
-        Format("sarif", ".sarif", "as_sarif", ("docs", "base")),
-        Format("junit", ".xml", "as_junit"),
-        Format("github", ".log", "as_github", ("base",)),
-        Format("gitlab", ".json", "as_gitlab", ("base",)),
-        Format("markdown", ".md", "as_markdown", redacted=True, shell=True),
-        Format("prometheus", ".prom", "as_prometheus", ("now",)),
-        Format("html", ".html", "as_html"),
+        Format("sarif", ".sarif", "ci.as_sarif", ("docs", "base")),
+        Format("junit", ".xml", "ci.as_junit"),
+        Format("github", ".log", "ci.as_github", ("base",)),
+        Format("gitlab", ".json", "ci.as_gitlab", ("base",)),
+        Format("markdown", ".md", "ci.as_markdown", redacted=True, shell=True),
+        Format("prometheus", ".prom", "ci.as_prometheus", ("now",)),
+        Format("html", ".html", "html.as_html"),
     )
 }
 
@@ -89,6 +89,6 @@ def drawn(one: Format, noun: _Noun, given: Given, render: Callable[[_Noun], str]
 
 def summary(report: Report, given: Given) -> str:
     """Return the Markdown for the page of a GitHub workflow's run, always redacted: whoever sees the run sees it."""
-    from gpu_doctor.report.as_github import step_summary
+    from gpu_doctor.report.ci.as_github import step_summary
 
     return drawn(FORMATS["markdown"], report, given, step_summary)

@@ -55,11 +55,17 @@ def formats(*names: str) -> list[ReportFormat]:
         (["json"], ["-"], [Wish("json")]),
         (["sarif", "junit", "text"], ["a.sarif", "b.xml"], [Wish("sarif", "a.sarif"), Wish("junit", "b.xml"), Wish("text")]),
         (["text", "sarif"], ["-", "a.sarif"], [Wish("text"), Wish("sarif", "a.sarif")]),
+        (["text", "sarif"], ["a.sarif"], [Wish("text"), Wish("sarif", "a.sarif")]),
+        (["github", "json", "junit"], ["b.xml", "a.json"], [Wish("github"), Wish("json", "a.json"), Wish("junit", "b.xml")]),
+        (["github", "json", "html"], ["-", "a.json", "a.html"], [Wish("github"), Wish("json", "a.json"), Wish("html", "a.html")]),
+        (["json", "gitlab", "text"], ["a.json", "b.json"], [Wish("json", "a.json"), Wish("gitlab", "b.json"), Wish("text")]),
         (["json", "gitlab"], ["a.json", "b.json"], [Wish("json", "a.json"), Wish("gitlab", "b.json")]),
         (["json", "text"], [os.devnull, os.devnull], [Wish("json", os.devnull), Wish("text", os.devnull)]),
     ],
 )  # fmt: skip
-def test_the_first_format_has_the_first_output(names: list[str], outputs: list[str], wanted: list[Wish]) -> None:
+def test_a_file_is_for_the_format_it_ends_like_else_in_order(
+    names: list[str], outputs: list[str], wanted: list[Wish]
+) -> None:
     assert list(paired(formats(*names), outputs)) == wanted
 
 
@@ -72,7 +78,7 @@ def test_the_first_format_has_the_first_output(names: list[str], outputs: list[s
         (["json"], ["a.json", "b"], "--output b has no --format"),
         ([], ["a", "-"], "--output - has no --format"),
         (["json", "text"], ["a.json", ""], "--output is empty: name a file"),
-        (["text", "sarif"], ["a.sarif"], "a.sarif would be written as text, not as sarif"),
+        (["text", "sarif"], ["a.sarif", "b"], "a.sarif would be written as text, not as sarif"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(names: list[str], outputs: list[str], says: str) -> None:

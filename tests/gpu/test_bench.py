@@ -16,7 +16,7 @@ from gpu_doctor.doctor import choose
 from gpu_doctor.errors import DoctorError
 from gpu_doctor.measure import Measured, measure
 from gpu_doctor.model.bench import WORKLOADS, BenchWish, Wanted, Workload
-from gpu_doctor.report import as_bench
+from gpu_doctor.report.bench import as_bench
 from gpu_doctor.report.paper import Look
 
 pytestmark = pytest.mark.gpu

@@ -264,6 +264,12 @@ def texts(document: Any) -> list[str]:
     return [t for item in document for t in texts(item)] if isinstance(document, list) else [str(document)]
 
 
+def leaked(text: str) -> list[str]:
+    """Return what is private in a text; digests spell names by chance (`4adaaee1095381ca`)."""
+    told = re.sub(r"(?<![0-9a-f])[0-9a-f]{16,64}(?![0-9a-f])", "", text)
+    return [secret for secret in PRIVATE if secret in told]
+
+
 around = st.text(alphabet=" \t\n'\"<>()|,;", max_size=2)
 planted = st.builds(
     lambda plants, gap: gap.join(plant.format(SECRET) for plant in plants),
@@ -277,7 +283,7 @@ planted = st.builds(
 @given(planted)
 def test_what_is_planted_in_every_field_is_in_no_redacted_output(name: str, words: str) -> None:
     text = draw(name, full.everything(lambda: words), Given(private=ADA, redact=True))
-    assert [secret for secret in PRIVATE if secret in text] == []
+    assert leaked(text) == []
 
 
 @settings(max_examples=8, deadline=None)
@@ -285,7 +291,7 @@ def test_what_is_planted_in_every_field_is_in_no_redacted_output(name: str, word
 def test_what_is_for_strangers_is_redacted_unasked(words: str) -> None:
     report = full.everything(lambda: words)
     for text in (draw("markdown", report, Given(private=ADA)), summary(report, Given(private=ADA))):
-        assert [secret for secret in PRIVATE if secret in text] == []
+        assert leaked(text) == []
 
 
 @settings(max_examples=8, deadline=None)
@@ -293,8 +299,7 @@ def test_what_is_for_strangers_is_redacted_unasked(words: str) -> None:
 def test_what_is_planted_in_every_field_of_a_document_is_gone_from_it(words: str) -> None:
     inventory = full.everything(lambda: words).cases[0].inventory
     document = redact.plain(plain.to_plain(inventory), ADA)
-    values = "\n".join(texts(document))
-    assert [secret for secret in PRIVATE if secret in values] == []
+    assert leaked("\n".join(texts(document))) == []
     assert plain.to_plain(plain.from_plain(document)) == document
 
 

@@ -1,0 +1,1 @@
+"""Measured figures as text, JSON, plots and pages."""

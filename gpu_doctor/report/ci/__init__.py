@@ -1,0 +1,1 @@
+"""The forms that CI services and collectors read."""
