@@ -202,6 +202,7 @@ MATERIAL = {
         )
     ),
     "bench-whisper": Recipe((install("faster-whisper==1.2.1", "ctranslate2==4.8.5", "espeakng-loader==0.2.4"),)),
+    "bench-whisperx": Recipe((install("whisperx==3.8.0", "torchcodec==0.7.0", "pyannote-audio==4.0.7"),)),
     "bench-ctranslate2": Recipe((install("ctranslate2==4.6.1", "numpy==2.2.6"),)),
     "gpu-code-13": Recipe((install("torch==2.12.0", "ctranslate2==4.8.5"),)),
     "speed": Recipe(

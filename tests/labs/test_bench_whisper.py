@@ -25,7 +25,7 @@ pytestmark = pytest.mark.lab
 
 Lab = Callable[[str], Path]
 
-FASTER, ALONE = "bench-whisper", "bench-ctranslate2"
+FASTER, ALONE, AROUND = "bench-whisper", "bench-ctranslate2", "bench-whisperx"
 SAID = "The quick brown fox jumps over the lazy dog, and then it sleeps until the evening."
 # Threads that wait for each other spin, which on a machine that does something else takes minutes.
 CALM = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -130,6 +130,18 @@ def test_without_faster_whisper_the_same_is_heard(faster: dict[str, Any], alone:
     assert alone["tokens"] == faster["tokens"]
     assert alone["heard"] == faster["heard"]
     assert len(normalized_words(alone["heard"])) > 50
+
+
+def test_whisperx_also_finds_speech_and_aligns_words(lab: Lab) -> None:
+    """WhisperX brings the model that finds speech; the one that aligns has its true size and random weights."""
+    told = answered(lab(AROUND))
+    parts = {figure["name"]: (figure["value"] > 0, figure.get("reason", "")) for figure in told["figures"]}
+    assert list(parts) == [
+        *("features of 30 s", "encoder of 30 s", "decoder of 30 s"),
+        *("voice activity of 30 s", "alignment of 30 s"),
+    ]
+    assert set(parts.values()) == {(True, "")}
+    assert set(told["versions"]) >= {"ctranslate2", "faster-whisper", "whisperx"}
 
 
 def test_another_seed_is_another_model(lab: Lab, alone: dict[str, Any]) -> None:
