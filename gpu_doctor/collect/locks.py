@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from gpu_doctor.errors import UsageError
 from gpu_doctor.facts.stack import is_gpu_package
@@ -20,6 +23,8 @@ from gpu_doctor.readers.text import read_bytes, read_text
 # Chosen by name: the checker of types sees only one of the two, whichever Python it runs on.
 _toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXTRA = re.compile(r";.*\bextra\s*==")
 _FAMILY = SCHEMA.rpartition("/")[0] + "/"
 _LARGEST = 4 << 20
 _RECORD_LIMIT = 64 << 20
@@ -56,7 +61,16 @@ def _origin(distribution: Distribution) -> Origin:
         requested=os.path.exists(os.path.join(folder, "REQUESTED")),
         direct_url=distribution.direct_url or "",
         digest=_digest(folder) if distribution.record and is_gpu_package(distribution.name) else "",
+        requires=tuple(dict.fromkeys(_required(distribution))),
     )
+
+
+def _required(distribution: Distribution) -> Iterator[str]:
+    """Yield the names of what a distribution asks for without any extra."""
+    for text in distribution.requires:
+        named = _NAME.match(text)
+        if named and not _EXTRA.search(text):
+            yield canonicalize_name(named[0])
 
 
 def _written(folder: str) -> float | None:

@@ -11,6 +11,8 @@ from gpu_doctor.model.lock import Origin
 # What one command installs is written within this many seconds; torch alone takes some.
 _ONE_RUN = 120.0
 _NAMED = 3
+# uv writes REQUESTED for whatever it installs (seen with uv 0.13.9).
+_MARK_ALL = ("uv",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,38 @@ def moment(at: float | None) -> str:
 
 
 def _why(mine: Origin, everything: Iterable[Origin]) -> str:
-    """Return what was asked for in the same run: that is what brought this one along."""
-    if mine.requested:
+    """Return what was asked for in the same run and brought this one along; empty where nothing tells."""
+    run = {one.name: one for one in everything if one.name == mine.name or _together(mine, one)}
+    asked = [one for one in run.values() if _asked_for(one, run.values())]
+    if mine in asked:
         return ", asked for by name"
-    run = (one for one in everything if one.requested and _together(mine, one))
-    asked = sorted(run, key=lambda one: (abs((one.at or 0.0) - (mine.at or 0.0)), one.name))
-    if not asked:
+    # What asks for it, through others or not, is what brought it; else nothing tells which of all it was.
+    bringing = [one for one in asked if mine.name in _brought(one, run)] or asked
+    if not bringing:
         return ""
-    names = ", ".join(f"{one.name} {one.version}" for one in asked[:_NAMED])
-    more = f" and {len(asked) - _NAMED} more" if len(asked) > _NAMED else ""
+    bringing.sort(key=lambda one: (abs((one.at or 0.0) - (mine.at or 0.0)), one.name))
+    names = ", ".join(f"{one.name} {one.version}" for one in bringing[:_NAMED])
+    more = f" and {len(bringing) - _NAMED} more" if len(bringing) > _NAMED else ""
     return f", brought along by what was asked for then: {names}{more}"
+
+
+def _asked_for(one: Origin, run: Iterable[Origin]) -> bool:
+    """Tell whether it was asked for by name; where everything is marked so, whether nothing else asks for it."""
+    if not one.requested or one.installer not in _MARK_ALL:
+        return one.requested
+    return not any(one.name in other.requires for other in run if other.name != one.name)
+
+
+def _brought(one: Origin, run: Mapping[str, Origin]) -> set[str]:
+    """Return the names of what a distribution asks for, and what those ask for, as far as the run installed them."""
+    found: set[str] = set()
+    waiting = [one.name]
+    while waiting:
+        for name in run[waiting.pop()].requires:
+            if name in run and name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
 
 
 def _together(mine: Origin, other: Origin) -> bool:

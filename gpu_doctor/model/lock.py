@@ -19,7 +19,7 @@ class Origin:
 
     `at` is when RECORD was written, in seconds since 1970, None where nothing tells. `requested` says that it was asked
     for by name (PEP 376's REQUESTED), not brought along. `digest` is one over the digests of all its files, empty where
-    no RECORD lists them.
+    no RECORD lists them. `requires` are the names of the distributions that it asks for.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Origin:
     requested: bool = False
     direct_url: str = ""
     digest: str = ""
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

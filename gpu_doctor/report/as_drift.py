@@ -21,9 +21,12 @@ def render(drifted: Drifted, inventory: Inventory, path: str, look: Look) -> str
     write_heading(paper, inventory)
     paper.blank()
     _write_verdict(paper, drifted, path)
+    groups: dict[str, list[Drift]] = {}
     for drift in drifted.drifts:
+        groups.setdefault(drift.by or drift.subject, []).append(drift)
+    for group in groups.values():
         paper.blank()
-        _write_drift(paper, drift)
+        _write_group(paper, group)
     lines = [line for line in map(command, drifted.steps) if line]
     if lines:
         paper.blank()
@@ -74,8 +77,18 @@ def _stand(drifted: Drifted) -> str:
     return "are as" if len(drifted.lock.packages) > 1 else "is as"
 
 
-def _write_drift(paper: Paper, drift: Drift) -> None:
-    """Write one drift as one sentence: from what to what, what that means, and what did it."""
+def _write_group(paper: Paper, group: list[Drift]) -> None:
+    """Write what one cause did: one drift as one sentence, several below their cause."""
+    if len(group) == 1:
+        _write_drift(paper, group[0], by=f", {group[0].by}" if group[0].by else "")
+        return
+    cause = group[0].by
+    paper.prose((f"{cause[:1].upper()}{cause[1:]}:", "bold"))
+    for drift in group:
+        _write_drift(paper, drift, indent=2)
+
+
+def _write_drift(paper: Paper, drift: Drift, *, by: str = "", indent: int = 0) -> None:
+    """Write from what to what, what that means, and what did it."""
     values = f"{drift.locked or '-'} -> {drift.now or '-'}" if drift.locked != drift.now else drift.now
-    by = f", {drift.by}" if drift.by else ""
-    paper.prose(values, f": {drift.what}{by}.", columns=[(drift.subject, 0, "bold")])
+    paper.prose(values, f": {drift.what}{by}.", columns=[(drift.subject, 0, "bold")], indent=indent)

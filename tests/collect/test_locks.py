@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def test_time_installer_request_and_digest(venv: Environment) -> None:
     assert found.digest.startswith("sha256:")
     (info / "REQUESTED").touch()
     assert origin(venv).requested
+
+
+def test_what_it_asks_for_without_extras(venv: Environment) -> None:
+    texts = (
+        "Sympy>=1.13",
+        "nvidia_cudnn.cu12==9.1; platform_system == 'Linux'",
+        "optree; extra == 'optree'",
+        "sympy",
+        ">=1",
+    )
+    changed = tuple(replace(d, requires=texts) for d in distributions(venv) if d.name == "torch")
+    assert read_origins(changed)["torch"].requires == ("sympy", "nvidia-cudnn-cu12")
 
 
 def test_only_the_gpu_stack_is_digested(venv: Environment) -> None:

@@ -80,6 +80,37 @@ def test_who_asked_by_name_and_from_where_is_told() -> None:
     assert drift.by.endswith("(time of RECORD) from https://example.org/torch.whl, asked for by name")
 
 
+def test_where_everything_is_marked_as_asked_for_it_is_what_nothing_else_asks_for() -> None:
+    """uv writes REQUESTED for whatever it installs."""
+    older = kit.dist("torch", "2.5.0+cu124", cuda="12.4")
+    seen = {
+        "torch": origin("torch", "2.5.0+cu124", requested=True, requires=("nvidia-cudnn-cu12", "sympy")),
+        "pyannote-audio": origin("pyannote-audio", "4.0.7", requested=True, requires=("torch",)),
+        "whisperx": origin("whisperx", "3.8.0", requested=True, requires=("pyannote-audio", "absent")),
+        "rich": origin("rich", "15.0", requested=True),
+        "sympy": origin("sympy", "1.14", requested=True, at=NOON - 9000),
+    }
+    drift = only(drifts(lock(TORCH), kit.inventory(older), seen))
+    assert drift.by.endswith(", brought along by what was asked for then: whisperx 3.8.0")
+    alone = only(drifts(lock(TORCH), kit.inventory(older), {"torch": seen["torch"]}))
+    assert alone.by.endswith(", asked for by name")
+    # Distributions that ask for each other in a circle: nobody can be named.
+    circle = {
+        "torch": replace(seen["torch"], requires=("whisperx",)),
+        "whisperx": replace(seen["whisperx"], requires=("torch",)),
+    }
+    assert only(drifts(lock(TORCH), kit.inventory(older), circle)).by.endswith("(time of RECORD)")
+
+
+def test_where_nothing_leads_to_it_all_that_was_asked_for_is_named() -> None:
+    older = kit.dist("torch", "2.5.0+cu124", cuda="12.4")
+    seen = {
+        "torch": origin("torch", "2.5.0+cu124", installer="pip"),
+        "whisperx": origin("whisperx", "3.8.0", installer="pip", requested=True),
+    }
+    assert only(drifts(lock(TORCH), kit.inventory(older), seen)).by.endswith("for then: whisperx 3.8.0")
+
+
 def test_a_repair_is_named_as_the_one_who_did_it() -> None:
     older = kit.dist("torch", "2.5.0+cu124", cuda="12.4")
     repair = Mended("20261206-115959-ab12", NOON - 5, NOON + 5)

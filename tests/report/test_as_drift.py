@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -35,6 +36,23 @@ def test_each_drift_is_one_sentence_and_the_cure_ends_the_report() -> None:
         "  uv pip install --python ~/venv/bin/python --torch-backend=cu124 torch==2.6.0+cu124",
         "the driver was not compared",
     ]
+
+
+def test_what_one_cause_did_stands_below_it() -> None:
+    by = "by uv on 2026-12-06 12:00 UTC, brought along by what was asked for then: torch 2.6.0"
+    more = tuple(Drift(name, "replaced", "2", "1", "is older", by) for name in ("nvidia-nccl-cu12", "triton"))
+    found = as_drift.render(Drifted(LOCK, (CPU, *more)), kit.inventory(), "gpu-doctor.lock", Look(width=200))
+    assert found.splitlines()[4:] == [
+        "torch  2.6.0+cu124 -> 2.6.0+cpu: lost CUDA, by pip on 2026-12-06 12:00 UTC.",
+        "",
+        f"B{by[1:]}:",
+        "  nvidia-nccl-cu12  2 -> 1: is older.",
+        "  triton  2 -> 1: is older.",
+    ]
+    # What nobody did is no cause in common.
+    assert "\n\ntriton  3.2.0" in as_drift.render(
+        Drifted(LOCK, (replace(REBUILT, subject="x"), REBUILT)), kit.inventory(), "l", Look()
+    )
 
 
 def test_no_drift_and_no_knowledge_are_two_things() -> None:
