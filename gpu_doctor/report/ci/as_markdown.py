@@ -137,7 +137,7 @@ def _last(value: str) -> list[str]:
 
 
 def _remedy(name: str, remedy: Remedy) -> Iterator[str]:
-    price = f" {_prose(remedy.price)}" if remedy.price else ""
+    price = f" Price: {_prose(remedy.price.rstrip('.'))}." if remedy.price else ""
     yield f"**{name}:** {_prose(remedy.summary)}{price}"
     lines = [line for line in map(command, remedy.steps) if line]
     if lines:

@@ -220,3 +220,13 @@ def test_good_figures_are_called_measured_and_are_no_verdict_on_the_environment(
     assert headings(planned.measured(planned.DIED))[0].startswith("gpu-doctor bench: not measured")
     assert headings(patients.healthy(benches=(planned.SLOW,))) == ["gpu-doctor: healthy — `/home/ada/venv`"]
     assert "What could not be told" not in as_markdown.render(planned.good())
+
+
+def test_what_a_remedy_costs_is_a_sentence_of_its_own() -> None:
+    (case,) = patients.sick().cases
+    run = next(run for run in case.runs if run.findings and run.findings[0].remedy)
+    finding = run.findings[0]
+    assert finding.remedy is not None
+    dear = replace(finding, remedy=replace(finding.remedy, summary="Link it.", price="a sync takes it away"))
+    found = words(replace(patients.sick(), cases=(replace(case, runs=(replace(run, findings=(dear,)),)),)))
+    assert "Remedy: Link it. Price: a sync takes it away." in found
