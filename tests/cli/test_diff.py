@@ -78,8 +78,15 @@ def test_a_snapshot_may_come_through_a_pipe(cli: Run, venv: Environment, monkeyp
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
-    cli: Run, venv: Environment, tmp_path: Path, sides: tuple[str, str], code: int, says: str
+    cli: Run,
+    venv: Environment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sides: tuple[str, str],
+    code: int,
+    says: str,
 ) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no engine of this machine is meant
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "broken.json").write_text("{")
