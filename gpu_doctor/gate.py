@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -132,14 +132,20 @@ class _Gate:
         try:
             if needs.code:
                 look.read_code(self.progress)
-            if needs.files:
+        except TimeOver as over:
+            self._leave_open(str(over), lambda item: item.code or item.files)
+        try:
+            if together(self._open()).files:
                 look.read_files(self.progress)
         except TimeOver as over:
-            for requirement in self._open():
-                if need(requirement).code or need(requirement).files:
-                    self._keep(say(requirement, "undetermined", f"Not all files were read: {over}"))
-            self.rules = together(self._open()).rules
+            self._leave_open(str(over), lambda item: item.files)
         look.end_hardware()
+
+    def _leave_open(self, over: str, lacks: Callable[[Need], bool]) -> None:
+        """Leave open what lacks files that were not read in time, and judge by no rule of theirs."""
+        for requirement in filter(lambda item: lacks(need(item)), self._open()):
+            self._keep(say(requirement, "undetermined", f"Not all files were read: {over}"))
+        self.rules = together(self._open()).rules
 
     def _settle(self, look: Look, seen: Seen) -> None:
         """Judge what files and the driver decide, then what the live interpreter must be asked for."""

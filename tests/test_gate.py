@@ -169,6 +169,18 @@ def test_files_that_could_not_be_read_in_time_leave_open_what_needs_them_alone(e
     assert report.cases[0].runs == ()
 
 
+def test_code_that_was_read_in_time_is_judged_though_other_files_were_not(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object) -> None:
+        raise needed.TimeOver("the 1 s were over")
+
+    monkeypatch.setattr(needed.Look, "read_files", late)
+    report = pass_through(environment.prefix, "torch-cuda", "kernels:sm_89", gpus=["RTX 4090"], driver="570.86")
+    assert standings(report) == {"torch-cuda": "undetermined", "kernels:sm_89": "unmet"}
+    assert report.requirements[0].message == "Not all files were read: the 1 s were over."
+
+
 def test_what_is_ignored_makes_nothing_unmet_and_is_kept_in_the_report(machine: tuple[Env, dict[str, str]]) -> None:
     env, environ = machine
     env.torch()
