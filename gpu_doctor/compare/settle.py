@@ -1,7 +1,7 @@
 """Take out of an inventory what is another one at every look, so that two looks at one environment are the same bytes.
 
-Left out: how long probes took, moments, addresses and temporary names in what they printed, how much memory of a GPU
-was free, and which programs held it.
+Left out: when probes were asked and how long they took, moments, addresses and temporary names in what they printed,
+how much memory of a GPU was free, and which programs held it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def _probe(probe: Probe, memory: bool) -> Probe:
     return replace(
         probe,
         seconds=0.0,
+        began=None,
         reason=_lasting(probe.reason),
         log=_lasting(probe.log),
         stack=tuple(_lasting(frame) for frame in probe.stack),

@@ -49,7 +49,8 @@ class Probe:
     the child imported first. The endings are those of `gpu_doctor.probe.ask`, and `skipped` for a question that was
     not asked; `reason` is one plain clause, empty when answered. `loading` is the library that the child last began
     to load, `stack` where its Python was when it died or hung, the innermost frame first. `log` is the end of its
-    output. `again` is a shell line that does the same.
+    output. `again` is a shell line that does the same. `began` is when it was asked, in seconds after the asking began;
+    None where it was not asked, or nobody noted it.
     """
 
     kind: Kind
@@ -64,6 +65,7 @@ class Probe:
     log: str = ""
     again: str = ""
     seconds: float = 0.0
+    began: float | None = None
 
     @property
     def name(self) -> str:

@@ -96,6 +96,7 @@ class Asking:
         self._ended: dict[str, Probe] = {}
         self._probes: list[Probe] = []
         self._bell = threading.Event()
+        self._began = time.monotonic()
         self._unrunnable = ""
 
     def __enter__(self) -> Asking:
@@ -150,11 +151,11 @@ class Asking:
         return self._limit.over if self._limit is not None and self._limit.left() <= 0 else ""
 
     def _answered(self, running: _Running) -> Probe:
-        probe = _probe(running.question, running.pending.result())
+        probe = replace(_probe(running.question, running.pending.result()), began=round(running.began - self._began, 3))
         if self._limit is None or not running.hurried or probe.ending not in ("timed out", "stuck"):
             return probe
         ended = tuple(trial for trial in probe.trials if trial.outcome != "died")
-        return replace(probe, ending="skipped", reason=self._limit.over, trials=ended, loading="", stack=())
+        return replace(probe, ending="skipped", reason=self._limit.over, trials=ended, loading="", stack=(), began=None)
 
     def _lacking(self, question: Question) -> str:
         lacks = (n for n in question.needs if n in self._ended and self._ended[n].ending != "answered")
@@ -182,6 +183,7 @@ class Asking:
         environ = {k: v for k, v in {**self._environ, **question.environ}.items() if v is not None}
         deadline = self._deadline or question.deadline
         left = deadline if self._limit is None else max(self._limit.left(), _LEAST)
+        began = time.monotonic()
         pending = start(
             question.script,
             self.python,
@@ -192,7 +194,7 @@ class Asking:
             options=self._options,
         )
         pending.ring(self._bell)
-        return _Running(question, pending, time.monotonic(), left < deadline)
+        return _Running(question, pending, began, left < deadline)
 
     def _spoiled(self, question: Question) -> str:
         bad = ("crashed", "timed out", "stuck")

@@ -189,3 +189,7 @@ def test_the_page_of_the_step_has_the_figures(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
     assert cli("stft", "--format", "github")[0] == 0
     assert page.read_text().startswith("## gpu-doctor bench: measured — `~/venv`\n")
+
+
+def test_figures_have_the_formats_of_a_check_and_one_of_their_own() -> None:
+    assert [one.value for one in As] == [*(one.value for one in ReportFormat), "svg"]

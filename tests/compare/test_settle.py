@@ -43,7 +43,9 @@ def test_a_snapshot_of_a_patient_has_the_same_findings(name: str) -> None:
 def test_times_addresses_and_temporary_names_are_no_difference() -> None:
     def look(seconds: float, clock: str, address: str, folder: str) -> Inventory:
         log = f"{clock} [E:onnxruntime] at {address} in {folder}/model.onnx\n[W{clock[5:7]}{clock[8:10]} {clock[11:]} x.cpp]"
-        probe = kit.probe("import", "torch", "raised", reason=f"see {folder}", log=log, seconds=seconds)
+        probe = kit.probe(
+            "import", "torch", "raised", reason=f"see {folder}", log=log, seconds=seconds, began=seconds / 2
+        )
         return kit.inventory(probes=(replace(probe, trials=(kit.trial("t", detail=f"at {address}", seconds="0.1"),)),))
 
     one = look(1.25, "2026-11-20 20:18:03.010122917", "0x7f3a5c001200", "/tmp/tmpab12cd")

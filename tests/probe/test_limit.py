@@ -48,6 +48,7 @@ def test_what_runs_at_the_end_is_cut_off_and_what_waits_is_not_begun(ask: Asker)
     probes = answers(quick, slow, after, seconds=2)
     assert probes["quick"].ending == "answered"
     assert {(probes[name].ending, probes[name].reason) for name in ("slow", "after")} == {("skipped", OVER)}
+    assert {probes[name].began for name in ("slow", "after")} == {None}
     assert "begin after" not in ask.events()
 
 

@@ -82,6 +82,16 @@ def test_what_is_asked_first_starts_first(ask: Asker) -> None:
     assert ask.events() == [f"{what} {name}" for name in "cab" for what in ("begin", "end")]
 
 
+def test_each_says_when_it_was_asked(ask: Asker) -> None:
+    found = answers(ask("a", "time.sleep(0.3)"), ask("b"), ask("c", skip="not wished"), workers=1)
+    first, second = found["a"].began, found["b"].began
+    assert first is not None
+    assert second is not None
+    assert 0 <= first < second
+    assert second >= found["a"].seconds - 0.01  # one worker: the second had to wait for the first
+    assert found["c"].began is None
+
+
 def test_a_question_waits_for_what_it_needs_and_lets_others_pass(ask: Asker) -> None:
     answers(ask("late", needs=("import early",)), ask("early"), ask("other"), workers=1)
     assert ask.events()[::2] == ["begin early", "begin late", "begin other"]

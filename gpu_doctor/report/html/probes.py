@@ -1,4 +1,4 @@
-"""What was asked of the live interpreter: a picture of how long each question took, and how it ended."""
+"""What was asked of the live interpreter: a timeline of the questions, and how each ended."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def asking(case: Case, key: str) -> Asking:
     probes = case.inventory.probes
     if isinstance(probes, Unknown):
         return Asking((), "", (), line(probes.reason))
-    taken = [probe for probe in probes if probe.ending != "skipped"]
+    taken = sorted((probe for probe in probes if probe.ending != "skipped"), key=lambda probe: probe.began or 0.0)
     skipped = tuple(line(words) for words in untried(probes).values())
     return Asking(tuple(map(_asked, taken)), _picture(taken, key) if taken else "", skipped, "")
 
@@ -83,7 +83,7 @@ def _measure(one: Measure) -> str:
 
 
 def _picture(probes: Sequence[Probe], key: str) -> str:
-    """Draw a bar for each question, as long as it took, in the order in which they were asked."""
+    """Draw a bar for each question, from when it was asked until it ended; where nobody noted when, from 0."""
     height = _TOP + _STEP * len(probes) + 6
     svg = Xml.Element(
         "svg",
@@ -94,9 +94,9 @@ def _picture(probes: Sequence[Probe], key: str) -> str:
             "aria-labelledby": f"{key}-title {key}-desc",
         },
     )
-    _add(svg, "title", "How long each question took", id=f"{key}-title")
+    _add(svg, "title", "When each question was asked, and how long it took", id=f"{key}-title")
     _add(svg, "desc", text(". ".join(map(_told, probes)) + ".", 4000), id=f"{key}-desc")
-    ticks = _ticks(max(probe.seconds for probe in probes))
+    ticks = _ticks(max(_end(probe) for probe in probes))
     for tick in ticks:
         x = _x(tick, ticks[-1])
         _add(svg, "line", **{"class": "rule", "x1": x, "x2": x, "y1": f"{_TOP - 6:g}", "y2": f"{height - 4:g}"})
@@ -111,12 +111,15 @@ def _bar(svg: Xml.Element, probe: Probe, top: float, longest: float) -> None:
     words = question(probe)
     cut = words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
     _add(svg, "text", text(cut), **{"class": "ask", "x": "0", "y": f"{top + 14:g}"})
-    width = max((_WIDTH - _RIGHT) * probe.seconds / longest, 3)
+    begin, scale = (probe.began or 0.0), (_WIDTH - _RIGHT) / longest
+    width = max(scale * probe.seconds, 3)
     kind, ending = _ending(probe)
-    bar = {"x": "0", "y": f"{top + 21:g}", "width": f"{width:.1f}", "height": f"{_BAR:g}", "rx": "3"}
+    bar = {"x": f"{scale * begin:.1f}", "y": f"{top + 21:g}", "width": f"{width:.1f}", "height": f"{_BAR:g}", "rx": "3"}
     _add(svg, "rect", **{"class": kind, **bar})
     said = f"{probe.seconds:.1f} s{ending}"
-    _add(svg, "text", said, **{"class": f"took {kind}", "x": f"{width + 9:.1f}", "y": f"{top + 31.5:g}"})
+    _add(
+        svg, "text", said, **{"class": f"took {kind}", "x": f"{scale * begin + width + 9:.1f}", "y": f"{top + 31.5:g}"}
+    )
 
 
 def _ending(probe: Probe) -> tuple[str, str]:
@@ -128,7 +131,12 @@ def _ending(probe: Probe) -> tuple[str, str]:
 
 
 def _told(probe: Probe) -> str:
-    return f"{question(probe)}: {probe.ending} after {probe.seconds:.1f} s"
+    began = "" if probe.began is None else f" asked at {probe.began:.1f} s,"
+    return f"{question(probe)}:{began} {probe.ending} after {probe.seconds:.1f} s"
+
+
+def _end(probe: Probe) -> float:
+    return (probe.began or 0.0) + probe.seconds
 
 
 def _x(seconds: float, longest: float) -> str:
@@ -136,7 +144,7 @@ def _x(seconds: float, longest: float) -> str:
 
 
 def _ticks(longest: float) -> list[float]:
-    """Return round seconds from 0 to what holds the longest question."""
+    """Return round seconds from 0 to where the last question ended."""
     longest = max(longest, 0.1)
     rough = longest / (_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))

@@ -525,6 +525,27 @@ def test_each_question_is_a_bar_as_long_as_it_took() -> None:
     assert "std::bad_alloc" in part.one("pre").text
 
 
+def test_the_picture_is_a_timeline_in_the_order_of_asking() -> None:
+    late = kit.probe("library", "torch", "answered", seconds=1.0, began=4.0)
+    early = kit.probe("import", "torch", seconds=4.0, began=0.0)
+    picture = read(changed(patients.healthy(), probes=(late, early))).one("svg", "times")
+    bars = [(float(node.attributes["x"]), float(node.attributes["width"])) for node in picture.all("rect")]
+    # The second bar begins where the first one ends.
+    assert bars[0][0] == 0
+    assert bars[1][0] == pytest.approx(bars[0][1], rel=0.01)
+    words = picture.one("desc").words
+    assert words.index("import torch: asked at 0.0 s, answered after 4.0 s") < words.index("asked at 4.0 s")
+    ends = [float(node.attributes["x"]) for node in picture.all("text", "took")]
+    assert max(ends) <= 920 - 150  # what is said behind a bar is in the picture
+
+
+def test_questions_of_which_nobody_noted_when_begin_together() -> None:
+    probes = (kit.probe("import", "torch", seconds=4.0), kit.probe("library", "torch", "answered", seconds=1.0))
+    picture = read(changed(patients.healthy(), probes=probes)).one("svg", "times")
+    assert [float(node.attributes["x"]) for node in picture.all("rect")] == [0.0, 0.0]
+    assert "asked at" not in picture.one("desc").words
+
+
 def test_questions_that_took_no_time_are_drawn_too() -> None:
     page = read(changed(patients.healthy(), probes=(kit.probe("import", "torch"),)))
     assert [float(node.attributes["width"]) for node in page.one("svg", "times").all("rect")] == [3.0]
