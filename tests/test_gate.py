@@ -127,6 +127,16 @@ def machine(tmp_path: Path) -> tuple[Env, dict[str, str]]:
     return env, simulated_driver(driver, RTX_4090, environ=packages.environ())
 
 
+@pytest.mark.parametrize(("driver", "asked"), [("470.57.02", False), ("570.86", True)])
+def test_what_files_say_of_assumed_hardware_needs_no_question(
+    environment: Environment, steps: Steps, driver: str, asked: bool
+) -> None:
+    report = pass_through(environment.prefix, "torch-cuda", gpus=["RTX 4090"], driver=driver)
+    assert ("ask" in steps) is asked
+    causes = [cause.rule for cause in report.requirements[0].causes]
+    assert ("driver-too-old" in causes) is not asked
+
+
 def test_the_live_interpreter_is_asked_about_what_is_required_alone(machine: tuple[Env, dict[str, str]]) -> None:
     env, environ = machine
     env.torch().ctranslate2().onnxruntime()

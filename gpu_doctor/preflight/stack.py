@@ -30,6 +30,7 @@ _PROOFS: dict[str, tuple[Kind, str, tuple[str, ...]]] = {
 }
 # Where files alone decide, these rules must have been able to judge.
 _MUST_JUDGE = (KERNEL_RULE, "driver-too-old")
+_OF_FILES_ALONE = (*_MUST_JUDGE, "cpu-only-build")
 _LIVE_ONLY = ("stft", "matmul", "onnxruntime-tensorrt")
 # Formats of tensor cores: asked for one of these, an older GPU multiplies in another, or not at all.
 _OF_TENSOR_CORES = {"tf32": "tf32", "fp8": "float8"}
@@ -81,7 +82,11 @@ def hopeless(requirement: Requirement, seen: Seen) -> bool:
     """Tell whether no live answer can make a requirement met, so that nothing need be asked for it."""
     if requirement.name not in PACKAGES:
         return False
-    return bool(without_gpu(seen.inventory) or _incapable(requirement, seen))
+    if without_gpu(seen.inventory) or _incapable(requirement, seen):
+        return True
+    # No question reaches hardware that is assumed, so what files say of it stays.
+    causes = of_packages(seen, PACKAGES[requirement.name]) if seen.inventory.target.assumes_hardware else ()
+    return any(cause.rule in _OF_FILES_ALONE for cause in causes)
 
 
 def kernels(requirement: Requirement, seen: Seen) -> Judged:
